@@ -1,0 +1,6 @@
+//! ZooKeeper's client protocol, level 3.9: codec, sessions and server, on the tree.
+//!
+//! Reference: `zookeeper.jute` and the behaviour of Apache ZooKeeper 3.9. Deliberately absent:
+//! ZooKeeper's server-to-server protocols (quorum and election); the cluster crate replaces them.
+
+pub mod codec;
