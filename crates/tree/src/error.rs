@@ -4,6 +4,9 @@
 /// belong to the protocol and live in its crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum TreeError {
+    /// An operation of a multi that had succeeded and was taken back because a later one failed.
+    #[error("rolled back because another operation of the transaction failed")]
+    RolledBack,
     /// An operation of a multi that did not run because another one failed.
     #[error("not run because another operation of the transaction failed")]
     RuntimeInconsistency,

@@ -3,12 +3,24 @@
 //! Its data model and its words are ZooKeeper 3.9's, because ZooKeeper's clients are its first
 //! users and every other protocol keeps its metadata here.
 //!
+//! Rooms, in the order a write passes them: [`command`] (what a batch of the log holds) →
+//! [`machine`] (applies it, deterministically) → [`store`] (znodes in memory) → [`watch`] (who on
+//! this node wants to know). [`snapshot`] writes the machine out while it goes on working.
+//!
 //! Deliberately absent: sockets, clocks (time comes with each command), consensus (commands arrive
 //! in their final order), and any protocol's wire format.
 
+pub mod access;
+pub mod command;
 pub mod error;
+pub mod machine;
 pub mod model;
 pub mod path;
+pub mod session;
+pub mod snapshot;
+pub mod store;
+pub mod watch;
 
 pub use error::TreeError;
+pub use machine::{Event, Machine, Outcome, Stamp};
 pub use model::{Acl, CreateMode, EventKind, Id, Perms, Stat};

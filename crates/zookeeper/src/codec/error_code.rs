@@ -65,6 +65,8 @@ impl std::fmt::Debug for ErrorCode {
 impl From<TreeError> for ErrorCode {
     fn from(error: TreeError) -> Self {
         match error {
+            // ZooKeeper sends 0 here; clients take it for "rolled back".
+            TreeError::RolledBack => Self::OK,
             TreeError::RuntimeInconsistency => Self::RUNTIME_INCONSISTENCY,
             TreeError::Unimplemented => Self::UNIMPLEMENTED,
             TreeError::BadArguments | TreeError::BadConfig => Self::BAD_ARGUMENTS,

@@ -1,0 +1,280 @@
+//! Snapshots of a machine that goes on working.
+//!
+//! [`Machine::begin_snapshot`] fixes the moment and copies what is small. Then znodes are written
+//! slot by slot with the lock let go in between; a znode about to change before its turn is put
+//! aside as it was. So a snapshot is exact at its moment, costs the changes made meanwhile, and
+//! stops nobody for longer than one piece.
+//!
+//! ```text
+//! snapshot := head node* end
+//! head     := version:u8 last_zxid:i64 origins acls sessions
+//! node     := slot:u32 parent:u32 czxid:i64 ctime:i64 acl:u32 name data meta?
+//! end      := u32::MAX
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use bytes::BufMut;
+use polyport_wire::{Cursor, DecodeError};
+
+use crate::command::{get_acl, put_acl};
+use crate::machine::{Machine, Origin};
+use crate::session::{Attachment, Session};
+use crate::store::{Meta, NewNode, NodeIndex};
+
+const VERSION: u8 = 1;
+/// Bytes of a piece, about: what is written under one hold of the lock.
+const PIECE: usize = 64 * 1024;
+/// No record is longer: a name, a frame's worth of data, and fixed fields.
+const MAX_RECORD: u32 = 1 << 30;
+
+/// A snapshot being written.
+#[derive(Debug)]
+pub(crate) struct InProgress {
+    /// Slots below are written.
+    cursor: u32,
+    /// Slots from here on are younger than the snapshot.
+    end: u32,
+    /// Slots that changed before their turn: their record, empty if they held nothing.
+    aside: BTreeMap<u32, Vec<u8>>,
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.put_u32(bytes.len() as u32);
+    out.put_slice(bytes);
+}
+
+impl Machine {
+    /// Fixes the moment of a snapshot; the answer is its head.
+    ///
+    /// # Panics
+    /// If another snapshot is in progress: the caller makes one at a time.
+    pub fn begin_snapshot(&mut self) -> Vec<u8> {
+        assert!(self.snapshot.is_none(), "one snapshot at a time");
+        let end = self.store.slots();
+        self.snapshot = Some(InProgress { cursor: 0, end, aside: BTreeMap::new() });
+        let mut out = Vec::new();
+        out.put_u8(VERSION);
+        out.put_i64(self.last_zxid);
+        out.put_u32(self.origins.iter().len() as u32);
+        for (node, origin) in self.origins.iter() {
+            out.put_u64(node);
+            out.put_u64(origin.id);
+            out.put_u64(origin.next_sequence);
+        }
+        out.put_u32(self.acls.lists().len() as u32);
+        for list in self.acls.lists() {
+            put_acl(&mut out, list);
+        }
+        out.put_u32(self.sessions.len() as u32);
+        for (id, session) in &self.sessions {
+            out.put_i64(*id);
+            out.put_i32(session.timeout_ms);
+            out.put_slice(&session.password);
+            out.put_u64(session.attachment.origin);
+            out.put_u64(session.attachment.connection);
+        }
+        let mut framed = Vec::with_capacity(out.len() + 4);
+        put_bytes(&mut framed, &out);
+        framed
+    }
+
+    /// Appends the next piece to `out`. False after the last.
+    pub fn snapshot_piece(&mut self, out: &mut Vec<u8>) -> bool {
+        let Some(mut progress) = self.snapshot.take() else {
+            return false;
+        };
+        let full = out.len() + PIECE;
+        while progress.cursor < progress.end && out.len() < full {
+            let at = NodeIndex(progress.cursor);
+            match progress.aside.remove(&progress.cursor) {
+                Some(record) => out.put_slice(&record),
+                None => self.put_node(at, out),
+            }
+            progress.cursor += 1;
+        }
+        if progress.cursor < progress.end {
+            self.snapshot = Some(progress);
+            return true;
+        }
+        out.put_u32(u32::MAX);
+        false
+    }
+
+    /// Gives up a snapshot in progress.
+    pub fn abandon_snapshot(&mut self) {
+        self.snapshot = None;
+    }
+
+    fn put_node(&self, at: NodeIndex, out: &mut Vec<u8>) {
+        if !self.store.holds(at) {
+            return;
+        }
+        let start = out.len();
+        out.put_u32(0);
+        out.put_u32(at.0);
+        out.put_u32(self.store.parent(at).unwrap_or(NodeIndex::NONE).0);
+        let (czxid, ctime) = self.store.created(at);
+        out.put_i64(czxid);
+        out.put_i64(ctime);
+        out.put_u32(self.store.acl(at));
+        put_bytes(out, self.store.name(at).as_bytes());
+        let meta = self.store.own_meta(at);
+        let data = self.store.data(at);
+        out.put_u8(u8::from(data.is_some()) | u8::from(meta.is_some()) << 1);
+        if let Some(data) = data {
+            put_bytes(out, data);
+        }
+        if let Some(meta) = meta {
+            out.put_i64(meta.mzxid);
+            out.put_i64(meta.mtime);
+            out.put_i64(meta.pzxid);
+            out.put_i64(meta.owner);
+            out.put_i32(meta.version);
+            out.put_i32(meta.creations);
+            out.put_i32(meta.aversion);
+        }
+        let len = (out.len() - start - 4) as u32;
+        out[start..start + 4].copy_from_slice(&len.to_be_bytes());
+    }
+
+    /// Called before any change of a slot.
+    pub(crate) fn before_change(&mut self, at: NodeIndex) {
+        let Some(mut progress) = self.snapshot.take() else {
+            return;
+        };
+        if at.0 >= progress.cursor && at.0 < progress.end && !progress.aside.contains_key(&at.0) {
+            let mut record = Vec::new();
+            self.put_node(at, &mut record);
+            progress.aside.insert(at.0, record);
+        }
+        self.snapshot = Some(progress);
+    }
+
+    /// Called before a znode takes a slot.
+    pub(crate) fn before_insert(&mut self) {
+        if self.snapshot.is_some()
+            && let Some(at) = self.store.next_slot()
+        {
+            self.before_change(at);
+        }
+    }
+
+    /// Reads a snapshot.
+    ///
+    /// # Errors
+    /// If it cannot be read, is malformed or of another version.
+    pub fn read_snapshot(from: &mut impl Read) -> io::Result<Machine> {
+        let mut machine = Machine::without_nodes();
+        let mut record = Vec::new();
+        if !read_record(from, &mut record)? {
+            return Err(io::Error::other("snapshot has no head"));
+        }
+        machine.read_head(&record).map_err(malformed)?;
+        while read_record(from, &mut record)? {
+            machine.read_node(&record).map_err(malformed)?;
+        }
+        if !machine.store.relink() {
+            return Err(io::Error::other("snapshot has a znode without its parent"));
+        }
+        for slot in 0..machine.store.slots() {
+            let at = NodeIndex(slot);
+            if machine.store.holds(at) {
+                let owner = machine.store.meta(at).owner;
+                machine.enlist(at, owner);
+            }
+        }
+        machine.find_quotas();
+        Ok(machine)
+    }
+
+    fn read_head(&mut self, record: &[u8]) -> Result<(), DecodeError> {
+        let mut cursor = Cursor::new(record);
+        if cursor.u8("snapshot version")? != VERSION {
+            return Err(DecodeError { at: 0, what: "snapshot version" });
+        }
+        self.last_zxid = cursor.i64("last zxid")?;
+        for _ in 0..cursor.u32("origins")? {
+            let node = cursor.u64("origin")?;
+            let id = cursor.u64("origin")?;
+            let next_sequence = cursor.u64("origin")?;
+            self.origins.restore(node, Origin { id, next_sequence });
+        }
+        for _ in 0..cursor.u32("acls")? {
+            self.acls.intern(&get_acl(&mut cursor)?);
+        }
+        for _ in 0..cursor.u32("sessions")? {
+            let id = cursor.i64("session")?;
+            let timeout_ms = cursor.i32("session")?;
+            let mut password = [0; 16];
+            password.copy_from_slice(cursor.take(16, "session")?);
+            let origin = cursor.u64("session")?;
+            let attachment = Attachment { origin, connection: cursor.u64("session")? };
+            let ephemerals = std::collections::BTreeSet::new();
+            self.sessions.insert(id, Session { timeout_ms, password, attachment, ephemerals });
+        }
+        cursor.finish()
+    }
+
+    fn read_node(&mut self, record: &[u8]) -> Result<(), DecodeError> {
+        let mut cursor = Cursor::new(record);
+        let at = NodeIndex(cursor.u32("slot")?);
+        let parent = NodeIndex(cursor.u32("parent")?);
+        let zxid = cursor.i64("czxid")?;
+        let time_ms = cursor.i64("ctime")?;
+        let acl = cursor.u32("acl")?;
+        let len = cursor.u32("name")? as usize;
+        let name = cursor.take(len, "name")?;
+        let name = std::str::from_utf8(name).map_err(|_| cursor.error("name"))?;
+        let flags = cursor.u8("flags")?;
+        let data = match flags & 1 {
+            0 => None,
+            _ => {
+                let len = cursor.u32("data")? as usize;
+                Some(cursor.take(len, "data")?)
+            }
+        };
+        let meta = match flags & 2 {
+            0 => None,
+            _ => Some(Meta {
+                mzxid: cursor.i64("meta")?,
+                mtime: cursor.i64("meta")?,
+                pzxid: cursor.i64("meta")?,
+                owner: cursor.i64("meta")?,
+                version: cursor.i32("meta")?,
+                creations: cursor.i32("meta")?,
+                aversion: cursor.i32("meta")?,
+                num_children: 0,
+                first_child: NodeIndex::NONE,
+            }),
+        };
+        cursor.finish()?;
+        let new = NewNode { name, data, acl, zxid, time_ms, owner: 0 };
+        self.store.restore(at, parent, new, meta);
+        Ok(())
+    }
+}
+
+fn malformed(error: DecodeError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// False at the end mark.
+fn read_record(from: &mut impl Read, record: &mut Vec<u8>) -> io::Result<bool> {
+    let mut len = [0; 4];
+    from.read_exact(&mut len)?;
+    let len = u32::from_be_bytes(len);
+    if len == u32::MAX {
+        return Ok(false);
+    }
+    if len > MAX_RECORD {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "snapshot record too long"));
+    }
+    record.clear();
+    // `take` bounds memory by what is really there.
+    if from.take(u64::from(len)).read_to_end(record)? < len as usize {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(true)
+}
