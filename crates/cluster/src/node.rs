@@ -1,0 +1,327 @@
+//! One node of the cluster.
+
+mod bootstrap;
+mod reconfigure;
+mod sending;
+mod status;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use openraft::{Config, SnapshotPolicy};
+use polyport_base::{Clock, NodeId};
+use polyport_storage::disk::{Disk, OsDisk};
+use polyport_storage::snapshot::SnapshotStore;
+use polyport_storage::wal::{Wal, WalOptions};
+use tokio::sync::watch;
+
+pub use reconfigure::ClusterError;
+pub(crate) use reconfigure::reconfigure;
+pub use status::{Status, Standing};
+pub(crate) use status::{Heard, members_of};
+
+use crate::raft::{Dialer, Inbound, LogStore, MachineStore, Raft, WalWorker, serve};
+use crate::transport::{Connection, Secret, Tcp, TcpListener, Transport};
+use crate::{Members, Proposals, StateMachine};
+
+/// How a node takes part.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Its number.
+    pub node: NodeId,
+    /// The members a new cluster begins with. Must hold this node unless `join` is set.
+    pub members: Members,
+    /// Address of a member of a running cluster to join.
+    pub join: Option<String>,
+    /// Where the log is.
+    pub log_dir: PathBuf,
+    /// Where snapshots are.
+    pub snapshot_dir: PathBuf,
+    /// Snapshots that stay on disk.
+    pub snapshots_kept: usize,
+    /// The journal's files.
+    pub wal: WalOptions,
+    /// Whether to sync the log before a proposal counts (`forceSync`).
+    pub durable: bool,
+    /// Interval of the leader's heartbeats.
+    pub heartbeat: Duration,
+    /// Shortest and longest silence of the leader before an election.
+    pub election: (Duration, Duration),
+    /// Simulations: the log's writer runs as a task and takes this long for a sync.
+    pub simulated_sync: Option<fn() -> Duration>,
+}
+
+impl Options {
+    /// The defaults, in a data directory.
+    pub fn new(node: NodeId, members: Members, data_dir: &std::path::Path) -> Self {
+        Self {
+            node,
+            members,
+            join: None,
+            log_dir: data_dir.join("log"),
+            snapshot_dir: data_dir.join("snapshot"),
+            snapshots_kept: 3,
+            wal: WalOptions::default(),
+            durable: true,
+            heartbeat: Duration::from_millis(100),
+            election: (Duration::from_millis(400), Duration::from_millis(800)),
+            simulated_sync: None,
+        }
+    }
+}
+
+/// A machine that is called through a pointer, so that openraft is compiled for one type only.
+pub(crate) struct AnyMachine(Box<dyn StateMachine>);
+
+impl StateMachine for AnyMachine {
+    fn apply(&mut self, committed: &[crate::Committed<'_>]) -> io::Result<()> {
+        self.0.apply(committed)
+    }
+
+    fn members_changed(&mut self, index: u64, members: &Members) {
+        self.0.members_changed(index, members);
+    }
+
+    fn snapshot(&mut self) -> Box<dyn crate::SnapshotWrite> {
+        self.0.snapshot()
+    }
+
+    fn restore(&mut self, from: &mut dyn io::Read) -> io::Result<()> {
+        self.0.restore(from)
+    }
+}
+
+/// A running node. Clones are handles on the same node.
+#[derive(Clone)]
+pub struct Cluster {
+    control: Arc<dyn Control>,
+    status: watch::Receiver<Status>,
+}
+
+type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a handle can do, whatever the disk and the transport are.
+trait Control: Send + Sync {
+    fn accept(&self, connection: Connection);
+    fn snapshot(&self) -> BoxFuture<'_, io::Result<()>>;
+    fn reconfigure(
+        &self,
+        members: Members,
+        version: Option<u64>,
+    ) -> BoxFuture<'_, Result<(), ClusterError>>;
+    fn transfer(&self) -> BoxFuture<'_, ()>;
+    fn shutdown(&self) -> BoxFuture<'_, ()>;
+}
+
+struct Core<T: Transport, D: Disk> {
+    raft: Raft<D, AnyMachine>,
+    dialer: Dialer<T, D>,
+    inbound: Inbound<D, AnyMachine>,
+    status: watch::Receiver<Status>,
+}
+
+impl Cluster {
+    /// Starts a node on this machine's disk and TCP, listening at `listen`.
+    ///
+    /// # Errors
+    /// If the log or a snapshot is damaged, or the address cannot be used.
+    pub async fn start_tcp(
+        options: Options,
+        listen: &str,
+        secret: Secret,
+        machine: Box<dyn StateMachine>,
+        proposals: Proposals,
+        clock: Arc<dyn Clock>,
+        on_note: impl Fn(NodeId, &[u8]) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen, secret.clone()).await.map_err(|error| {
+            io::Error::new(error.kind(), format!("node port {listen}: {error}"))
+        })?;
+        let tcp = Tcp::new(secret);
+        let cluster = Self::start(
+            options,
+            OsDisk,
+            tcp,
+            machine,
+            proposals,
+            clock,
+            Arc::new(on_note),
+        )
+        .await?;
+        let handle = cluster.clone();
+        tokio::spawn(listener.run(move |connection| handle.accept(connection)));
+        Ok(cluster)
+    }
+
+    /// Starts a node on any disk and transport. Connections from peers come in through
+    /// [`Cluster::accept`].
+    ///
+    /// # Errors
+    /// If the log or a snapshot is damaged.
+    pub async fn start<T: Transport, D: Disk>(
+        options: Options,
+        disk: D,
+        transport: T,
+        machine: Box<dyn StateMachine>,
+        proposals: Proposals,
+        clock: Arc<dyn Clock>,
+        on_note: Arc<dyn Fn(NodeId, &[u8]) + Send + Sync>,
+    ) -> io::Result<Self> {
+        let (wal, recovered) =
+            Wal::open(disk.clone(), &options.log_dir, options.wal).map_err(io::Error::other)?;
+        if let Some(cut) = &recovered.cut {
+            tracing::warn!(
+                file = %cut.file.display(),
+                offset = cut.offset,
+                bytes = cut.bytes,
+                reason = %cut.reason,
+                "the log's end was torn and has been cut off: it was never acknowledged"
+            );
+        }
+        let (log, jobs) = LogStore::new(&wal, &recovered)?;
+        let snapshots = SnapshotStore::open_dir(disk, &options.snapshot_dir)?;
+        let machine = AnyMachine(machine);
+        let machine = MachineStore::open(machine, snapshots.clone(), options.snapshots_kept)?;
+        let pristine = log.is_pristine() && machine.applied_index().is_none();
+        let worker = WalWorker::new(wal, jobs, options.durable);
+        match options.simulated_sync {
+            Some(delay) => drop(tokio::spawn(worker.run_simulated(delay))),
+            None => {
+                let thread = std::thread::Builder::new().name("log-writer".to_owned());
+                thread.spawn(move || worker.run())?;
+            }
+        }
+        let dialer = Dialer::new(transport, options.node.0, snapshots.clone());
+        let config = raft_config(&options)?;
+        let raft = Raft::new(options.node.0, config, dialer.clone(), log, machine.clone());
+        let raft = raft.await.map_err(io::Error::other)?;
+        let heard = Heard::default();
+        let amnesiac = Arc::new(AtomicBool::new(false));
+        let inbound = Inbound {
+            raft: raft.clone(),
+            snapshots,
+            clock: clock.clone(),
+            heard: heard.clone(),
+            amnesiac: amnesiac.clone(),
+            on_note: on_note.clone(),
+        };
+        let status = status::follow(&options, &raft, heard);
+        let core = Arc::new(Core {
+            raft: raft.clone(),
+            dialer: dialer.clone(),
+            inbound,
+            status: status.clone(),
+        });
+        if pristine {
+            bootstrap::bootstrap(&options, raft.clone(), dialer.clone(), amnesiac);
+        }
+        let sending = sending::Sending {
+            node: options.node,
+            raft,
+            dialer,
+            proposals,
+            clock,
+            status: status.clone(),
+            on_note,
+        };
+        tokio::spawn(sending.run());
+        Ok(Self { control: core, status })
+    }
+
+    /// A peer connected.
+    pub fn accept(&self, connection: Connection) {
+        self.control.accept(connection);
+    }
+
+    /// How this node stands in the cluster, followed.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Makes a snapshot soon and lets go of the log before it.
+    ///
+    /// # Errors
+    /// If the node has stopped.
+    pub async fn snapshot(&self) -> io::Result<()> {
+        self.control.snapshot().await
+    }
+
+    /// Makes `members` the membership: adds, removes, and changes roles. `version`: the
+    /// configuration that must be the current one.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub async fn reconfigure(
+        &self,
+        members: Members,
+        version: Option<u64>,
+    ) -> Result<(), ClusterError> {
+        self.control.reconfigure(members, version).await
+    }
+
+    /// Hands leadership to the most up-to-date other voter, if this node leads and there is one.
+    /// Returns when another leads, or after two seconds.
+    pub async fn transfer(&self) {
+        self.control.transfer().await;
+    }
+
+    /// Stops taking part. What was acknowledged is on disk already.
+    pub async fn shutdown(&self) {
+        self.control.shutdown().await;
+    }
+}
+
+fn raft_config(options: &Options) -> io::Result<Arc<Config>> {
+    let millis = |duration: Duration| duration.as_millis() as u64;
+    let config = Config {
+        cluster_name: "polyport".to_owned(),
+        heartbeat_interval: millis(options.heartbeat),
+        election_timeout_min: millis(options.election.0),
+        election_timeout_max: millis(options.election.1),
+        enable_pre_vote: Some(true),
+        // The state machine counts transactions; the log only knows batches.
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: 1000,
+        replication_lag_threshold: 5000,
+        ..Config::default()
+    };
+    Ok(Arc::new(config.validate().map_err(io::Error::other)?))
+}
+
+impl<T: Transport, D: Disk> Control for Core<T, D> {
+    fn accept(&self, connection: Connection) {
+        let inbound = self.inbound.clone();
+        tokio::spawn(async move {
+            if let Err(error) = serve(inbound, connection).await {
+                tracing::debug!(%error, "node connection ended");
+            }
+        });
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(async { self.raft.trigger().snapshot().await.map_err(io::Error::other) })
+    }
+
+    fn reconfigure(
+        &self,
+        members: Members,
+        version: Option<u64>,
+    ) -> BoxFuture<'_, Result<(), ClusterError>> {
+        Box::pin(reconfigure::anywhere(self.status.clone(), &self.raft, &self.dialer, members, version))
+    }
+
+    fn transfer(&self) -> BoxFuture<'_, ()> {
+        Box::pin(reconfigure::transfer(&self.raft))
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            if let Err(error) = self.raft.shutdown().await {
+                tracing::warn!(%error, "consensus did not stop cleanly");
+            }
+        })
+    }
+}

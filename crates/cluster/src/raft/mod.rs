@@ -1,0 +1,53 @@
+//! openraft's traits on our storage and transport.
+
+mod codec;
+mod log_store;
+mod network;
+mod runtime;
+mod serve;
+mod state_machine;
+mod wal_worker;
+
+use bytes::Bytes;
+use polyport_base::Millis;
+
+pub(crate) use codec::{decode_members, encode_members};
+pub(crate) use log_store::LogStore;
+pub(crate) use network::{Dialer, Kind, question};
+pub(crate) use runtime::Runtime;
+pub(crate) use runtime::seed_thread_rng;
+pub(crate) use serve::{Inbound, serve};
+pub(crate) use state_machine::MachineStore;
+pub(crate) use wal_worker::WalWorker;
+
+use crate::Member;
+
+/// What an entry carries: a proposal and when its leader made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Proposal {
+    pub(crate) time: Millis,
+    pub(crate) bytes: Bytes,
+}
+
+impl std::fmt::Display for Proposal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.bytes.len())
+    }
+}
+
+openraft::declare_raft_types!(
+    /// One group, nodes by number, results delivered by the state machine itself.
+    pub(crate) Types:
+        D = Proposal,
+        R = (),
+        NodeId = u64,
+        Node = Member,
+        AsyncRuntime = Runtime,
+);
+
+pub(crate) type LogId = openraft::alias::LogIdOf<Types>;
+pub(crate) type Vote = openraft::alias::VoteOf<Types>;
+pub(crate) type Entry = openraft::alias::EntryOf<Types>;
+pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<Types>;
+pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<Types>;
+pub(crate) type Raft<D, S> = openraft::Raft<Types, MachineStore<D, S>>;

@@ -1,0 +1,307 @@
+//! openraft's messages to one peer.
+//!
+//! A connection begins with a frame that says what it is for ([`Kind`]). Appends are pipelined on a
+//! connection of their own; votes and the like are questions and answers on another; a snapshot
+//! takes a third.
+
+use std::future::Future;
+use std::io;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes};
+use futures_util::{Stream, StreamExt};
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{
+    NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable,
+};
+use openraft::network::{RPCOption, RaftNetworkV2};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::{AnyError, OptionalSend, RaftNetworkFactory};
+use polyport_storage::disk::Disk;
+use polyport_storage::snapshot::SnapshotStore;
+use polyport_wire::{Cursor, DecodeError};
+
+use super::state_machine::SnapshotFile;
+use super::{Types, Vote, codec};
+use crate::Member;
+use crate::transport::{Connection, Transport, closed};
+
+/// What a connection is for: its first frame's first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Append = 1,
+    Question = 2,
+    Snapshot = 3,
+    Proposals = 4,
+}
+
+impl Kind {
+    pub(crate) fn from_u8(value: u8) -> Option<Self> {
+        [Self::Append, Self::Question, Self::Snapshot, Self::Proposals]
+            .into_iter()
+            .find(|kind| *kind as u8 == value)
+    }
+}
+
+/// The first byte of a question.
+pub(crate) mod question {
+    pub(crate) const VOTE: u8 = 1;
+    pub(crate) const PRE_VOTE: u8 = 2;
+    pub(crate) const APPEND: u8 = 3;
+    pub(crate) const TRANSFER: u8 = 4;
+    /// Who are you, and are you part of a cluster?
+    pub(crate) const STATUS: u8 = 5;
+    /// Change the membership, please.
+    pub(crate) const RECONFIGURE: u8 = 6;
+}
+
+/// Bytes of a snapshot in one frame.
+const PIECE: usize = 256 * 1024;
+
+/// Connects to members.
+#[derive(Debug)]
+pub(crate) struct Dialer<T, D: Disk> {
+    transport: T,
+    node: u64,
+    snapshots: SnapshotStore<D>,
+    _disk: PhantomData<D>,
+}
+
+impl<T: Clone, D: Disk> Clone for Dialer<T, D> {
+    fn clone(&self) -> Self {
+        Self::new(self.transport.clone(), self.node, self.snapshots.clone())
+    }
+}
+
+impl<T, D: Disk> Dialer<T, D> {
+    pub(crate) fn new(transport: T, node: u64, snapshots: SnapshotStore<D>) -> Self {
+        Self { transport, node, snapshots, _disk: PhantomData }
+    }
+}
+
+impl<T: Transport, D: Disk> Dialer<T, D> {
+    /// Connects and says what for.
+    pub(crate) async fn dial(&self, address: &str, kind: Kind) -> io::Result<Connection> {
+        let connection = self.transport.connect(address).await?;
+        let mut hello = Vec::with_capacity(9);
+        hello.put_u8(kind as u8);
+        hello.put_u64(self.node);
+        connection.sender.send(hello.into()).await.map_err(|_| closed())?;
+        Ok(connection)
+    }
+
+    /// One question on a connection of its own.
+    pub(crate) async fn ask(
+        &self,
+        address: &str,
+        question: Vec<u8>,
+        patience: Duration,
+    ) -> io::Result<Bytes> {
+        let ask = async {
+            let mut connection = self.dial(address, Kind::Question).await?;
+            connection.sender.send(question.into()).await.map_err(|_| closed())?;
+            connection.receiver.recv().await.ok_or_else(closed)
+        };
+        tokio::time::timeout(patience, ask).await?
+    }
+}
+
+impl<T: Transport, D: Disk> RaftNetworkFactory<Types> for Dialer<T, D> {
+    type Network = PeerNetwork<T, D>;
+
+    async fn new_client(&mut self, _target: u64, node: &Member) -> Self::Network {
+        PeerNetwork { dialer: self.clone(), address: node.address.clone().into(), question: None }
+    }
+}
+
+/// One peer.
+pub(crate) struct PeerNetwork<T, D: Disk> {
+    dialer: Dialer<T, D>,
+    address: Arc<str>,
+    question: Option<Connection>,
+}
+
+fn unreachable(error: io::Error) -> RPCError<Types> {
+    RPCError::Unreachable(Unreachable::new(&AnyError::new(&error)))
+}
+
+fn network(error: impl std::fmt::Display) -> RPCError<Types> {
+    let error = io::Error::other(error.to_string());
+    RPCError::Network(NetworkError::new(&AnyError::new(&error)))
+}
+
+impl<T: Transport, D: Disk> PeerNetwork<T, D> {
+    async fn ask<R>(
+        &mut self,
+        question: Vec<u8>,
+        option: &RPCOption,
+        read: impl FnOnce(&mut Cursor<'_>) -> Result<R, DecodeError>,
+    ) -> Result<R, RPCError<Types>> {
+        let exchange = async {
+            // Taken out: a question given up half-way must not leave its answer to the next.
+            let mut connection = match self.question.take() {
+                Some(connection) if !connection.sender.is_closed() => connection,
+                _ => self.dialer.dial(&self.address, Kind::Question).await?,
+            };
+            connection.sender.send(question.into()).await.map_err(|_| closed())?;
+            let answer = connection.receiver.recv().await.ok_or_else(closed)?;
+            io::Result::Ok((connection, answer))
+        };
+        let exchange = tokio::time::timeout(option.hard_ttl(), exchange).await;
+        let (connection, answer) =
+            exchange.map_err(|late| unreachable(late.into()))?.map_err(unreachable)?;
+        self.question = Some(connection);
+        read(&mut Cursor::new(&answer)).map_err(network)
+    }
+}
+
+/// The silence after which a peer that owes an answer counts as gone.
+const SILENCE: Duration = Duration::from_secs(2);
+
+impl<T: Transport, D: Disk> RaftNetworkV2<Types> for PeerNetwork<T, D> {
+    type SnapshotData = SnapshotFile;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<Types>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        let mut question = vec![question::APPEND];
+        question.put_slice(&codec::encode_append(&rpc));
+        let answer = self.ask(question, &option, |cursor| Ok(cursor.rest().to_vec())).await?;
+        Ok(match codec::decode_append_result(&answer).map_err(network)? {
+            Ok(last) if last == rpc.entries.last().map(|e| e.log_id).or(rpc.prev_log_id) => {
+                AppendEntriesResponse::Success
+            }
+            Ok(last) => AppendEntriesResponse::PartialSuccess(last),
+            error => AppendEntriesResponse::from(error),
+        })
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        mut input: S,
+        _option: RPCOption,
+    ) -> BoxFuture<
+        's,
+        Result<BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>, RPCError<Types>>,
+    >
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
+    {
+        Box::pin(async move {
+            let dial = self.dialer.dial(&self.address, Kind::Append);
+            let Connection { sender, receiver } = dial.await.map_err(unreachable)?;
+            // One permit a request that waits for its answer.
+            let (sent, awaited) = tokio::sync::mpsc::unbounded_channel();
+            tokio::spawn(async move {
+                loop {
+                    let request = tokio::select! {
+                        request = input.next() => request,
+                        () = sent.closed() => None,
+                    };
+                    let Some(request) = request else { return };
+                    let frame = codec::encode_append(&request);
+                    if sent.send(()).is_err() || sender.send(frame).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            let state = Some((awaited, receiver));
+            let answers = futures_util::stream::unfold(state, |state| async {
+                let (mut awaited, mut receiver) = state?;
+                let () = awaited.recv().await?;
+                let answer = tokio::time::timeout(SILENCE, receiver.recv()).await;
+                let answer = match answer {
+                    Ok(Some(answer)) => answer,
+                    Ok(None) => return Some((Err(unreachable(closed())), None)),
+                    Err(late) => return Some((Err(unreachable(late.into())), None)),
+                };
+                match codec::decode_append_result(&answer) {
+                    Ok(result) => {
+                        let next = result.is_ok().then_some((awaited, receiver));
+                        Some((Ok(result), next))
+                    }
+                    Err(error) => Some((Err(network(error)), None)),
+                }
+            });
+            let answers: BoxStream<'s, _> = Box::pin(answers);
+            Ok(answers)
+        })
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let mut question = vec![question::VOTE];
+        codec::put_vote_request(&mut question, &rpc);
+        self.ask(question, &option, codec::vote_response).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let mut question = vec![question::PRE_VOTE];
+        codec::put_vote_request(&mut question, &rpc);
+        self.ask(question, &option, codec::vote_response).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: openraft::alias::SnapshotOf<Types, SnapshotFile>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        let gone = |error: io::Error| {
+            StreamingError::Unreachable(Unreachable::new(&AnyError::new(&error)))
+        };
+        let send = async {
+            let raw = self.dialer.snapshots.open_raw(snapshot.snapshot.0)?;
+            let mut connection = self.dialer.dial(&self.address, Kind::Snapshot).await?;
+            let mut head = Vec::new();
+            codec::put_vote(&mut head, &vote);
+            head.put_u64(raw.len());
+            head.put_slice(&codec::encode_meta(&snapshot.meta));
+            connection.sender.send(head.into()).await.map_err(|_| closed())?;
+            let mut offset = 0;
+            while offset < raw.len() {
+                let mut piece = vec![0; PIECE];
+                let read = raw.read_at(&mut piece, offset)?;
+                if read == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                piece.truncate(read);
+                offset += read as u64;
+                connection.sender.send(piece.into()).await.map_err(|_| closed())?;
+            }
+            connection.receiver.recv().await.ok_or_else(closed)
+        };
+        let answer = tokio::select! {
+            answer = send => answer.map_err(gone)?,
+            closed = cancel => return Err(StreamingError::Closed(closed)),
+        };
+        codec::snapshot_response(&answer).map_err(|error| gone(io::Error::other(error)))
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<Types>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
+        let mut question = vec![question::TRANSFER];
+        codec::put_transfer(&mut question, &request);
+        self.ask(question, &option, |_| Ok(())).await.map(Ok)
+    }
+}
+

@@ -1,0 +1,216 @@
+//! What other nodes ask of this one.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes};
+use futures_util::StreamExt;
+use openraft::storage::Snapshot;
+use polyport_base::{Clock, NodeId};
+use polyport_storage::disk::Disk;
+use polyport_storage::snapshot::SnapshotStore;
+use polyport_wire::Cursor;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::network::{Kind, question};
+use super::state_machine::SnapshotFile;
+use super::{Proposal, Raft, codec};
+use crate::StateMachine;
+use crate::node::{Heard, reconfigure};
+use crate::proposals::frame;
+use crate::transport::{Connection, closed};
+
+/// Takes what a node tells its leader outside the log.
+pub(crate) type OnNote = Arc<dyn Fn(NodeId, &[u8]) + Send + Sync>;
+
+/// What a node serves its peers with.
+pub(crate) struct Inbound<D: Disk, S: StateMachine> {
+    pub(crate) raft: Raft<D, S>,
+    pub(crate) snapshots: SnapshotStore<D>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) heard: Heard,
+    /// Set while this node may have lost what it once promised: it then grants no votes.
+    pub(crate) amnesiac: Arc<AtomicBool>,
+    pub(crate) on_note: OnNote,
+}
+
+impl<D: Disk, S: StateMachine> Clone for Inbound<D, S> {
+    fn clone(&self) -> Self {
+        Self {
+            raft: self.raft.clone(),
+            snapshots: self.snapshots.clone(),
+            clock: self.clock.clone(),
+            heard: self.heard.clone(),
+            amnesiac: self.amnesiac.clone(),
+            on_note: self.on_note.clone(),
+        }
+    }
+}
+
+fn malformed(error: impl std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve<D: Disk, S: StateMachine>(
+    inbound: Inbound<D, S>,
+    mut connection: Connection,
+) -> io::Result<()> {
+    let hello = tokio::time::timeout(Duration::from_secs(2), connection.receiver.recv());
+    let hello = hello.await?.ok_or_else(closed)?;
+    let mut cursor = Cursor::new(&hello);
+    let kind = Kind::from_u8(cursor.u8("kind of connection").map_err(malformed)?);
+    let from = NodeId(cursor.u64("node").map_err(malformed)?);
+    match kind {
+        Some(Kind::Append) => appends(&inbound, connection).await,
+        Some(Kind::Question) => questions(&inbound, connection).await,
+        Some(Kind::Snapshot) => snapshot(&inbound, connection).await,
+        Some(Kind::Proposals) => proposals(&inbound, from, connection).await,
+        None => Err(malformed("unknown kind of connection: is the other node newer?")),
+    }
+}
+
+async fn appends<D: Disk, S: StateMachine>(
+    inbound: &Inbound<D, S>,
+    connection: Connection,
+) -> io::Result<()> {
+    let Connection { sender, mut receiver } = connection;
+    let (requests, stream) = mpsc::channel(16);
+    let heard = inbound.heard.clone();
+    let reading = tokio::spawn(async move {
+        while let Some(frame) = receiver.recv().await {
+            let request = codec::decode_append(&frame).map_err(malformed)?;
+            heard.now();
+            if requests.send(request).await.is_err() {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    });
+    let mut results = std::pin::pin!(inbound.raft.stream_append(ReceiverStream::new(stream)));
+    while let Some(result) = results.next().await {
+        let result = result.map_err(malformed)?;
+        sender.send(codec::encode_append_result(&result)).await.map_err(|_| closed())?;
+    }
+    reading.await.map_err(io::Error::other)?
+}
+
+async fn questions<D: Disk, S: StateMachine>(
+    inbound: &Inbound<D, S>,
+    mut connection: Connection,
+) -> io::Result<()> {
+    while let Some(frame) = connection.receiver.recv().await {
+        let answer = answer(inbound, &frame).await?;
+        connection.sender.send(answer).await.map_err(|_| closed())?;
+    }
+    Ok(())
+}
+
+async fn answer<D: Disk, S: StateMachine>(
+    inbound: &Inbound<D, S>,
+    frame: &Bytes,
+) -> io::Result<Bytes> {
+    let raft = &inbound.raft;
+    let mut cursor = Cursor::new(frame);
+    let mut out = Vec::new();
+    match cursor.u8("question").map_err(malformed)? {
+        tag @ (question::VOTE | question::PRE_VOTE) => {
+            let request = codec::vote_request(&mut cursor).map_err(malformed)?;
+            if inbound.amnesiac.load(Ordering::Acquire) {
+                return Err(io::Error::other("not voting until caught up: the disk was empty"));
+            }
+            let response = match tag {
+                question::VOTE => raft.vote(request).await,
+                _ => raft.pre_vote(request).await,
+            };
+            codec::put_vote_response(&mut out, &response.map_err(malformed)?);
+        }
+        question::APPEND => {
+            let request = codec::decode_append(&frame.slice(1..)).map_err(malformed)?;
+            inbound.heard.now();
+            let stream = futures_util::stream::iter([request]);
+            let mut results = std::pin::pin!(raft.stream_append(stream));
+            let result = results.next().await.ok_or_else(closed)?.map_err(malformed)?;
+            return Ok(codec::encode_append_result(&result));
+        }
+        question::TRANSFER => {
+            let request = codec::transfer(&mut cursor).map_err(malformed)?;
+            let done = raft.handle_transfer_leader(request).await.map_err(malformed)?;
+            done.map_err(malformed)?;
+            out.put_u8(0);
+        }
+        question::STATUS => {
+            let members = crate::node::members_of(raft);
+            out.put_u8(u8::from(!members.is_empty()));
+            out.put_slice(&codec::encode_members(&members));
+        }
+        question::RECONFIGURE => {
+            let version = cursor.u64("configuration version").map_err(malformed)?;
+            let version = (version != u64::MAX).then_some(version);
+            let members = codec::decode_members(&mut cursor).map_err(malformed)?;
+            match reconfigure(raft, members, version).await {
+                Ok(()) => out.put_u8(0),
+                Err(error) => {
+                    out.put_u8(error.code());
+                    out.put_slice(error.to_string().as_bytes());
+                }
+            }
+        }
+        _ => return Err(malformed("unknown question: is the other node newer?")),
+    }
+    Ok(out.into())
+}
+
+async fn snapshot<D: Disk, S: StateMachine>(
+    inbound: &Inbound<D, S>,
+    mut connection: Connection,
+) -> io::Result<()> {
+    let head = connection.receiver.recv().await.ok_or_else(closed)?;
+    let mut cursor = Cursor::new(&head);
+    let vote = codec::vote(&mut cursor).map_err(malformed)?;
+    let len = cursor.u64("snapshot length").map_err(malformed)?;
+    let meta = codec::decode_meta(cursor.rest()).map_err(malformed)?;
+    let mut receiver = inbound.snapshots.receive(len)?;
+    while receiver.received() < len {
+        let Some(piece) = connection.receiver.recv().await else {
+            receiver.abort()?;
+            return Err(closed());
+        };
+        inbound.heard.now();
+        let offset = receiver.received();
+        receiver.write(offset, &piece)?;
+    }
+    let file = SnapshotFile(receiver.finish()?);
+    tracing::info!(bytes = len, "received a snapshot from the leader");
+    let snapshot = Snapshot { meta, snapshot: file };
+    let answer = inbound.raft.install_full_snapshot(vote, snapshot).await.map_err(malformed)?;
+    let mut out = Vec::new();
+    codec::put_vote(&mut out, &answer.vote);
+    connection.sender.send(out.into()).await.map_err(|_| closed())
+}
+
+/// Another node's proposals, while this one leads. Closing the connection says that it does not.
+async fn proposals<D: Disk, S: StateMachine>(
+    inbound: &Inbound<D, S>,
+    from: NodeId,
+    mut connection: Connection,
+) -> io::Result<()> {
+    while let Some(bytes) = connection.receiver.recv().await {
+        if !inbound.raft.is_leader() {
+            return Ok(());
+        }
+        match bytes.first() {
+            Some(&frame::PROPOSAL) => {
+                let proposal = Proposal { time: inbound.clock.now(), bytes: bytes.slice(1..) };
+                inbound.raft.client_write_ff(proposal, None).await.map_err(malformed)?;
+            }
+            Some(&frame::NOTE) => (inbound.on_note)(from, &bytes[1..]),
+            _ => return Err(malformed("unknown frame on a connection for proposals")),
+        }
+    }
+    Ok(())
+}
+

@@ -1,0 +1,108 @@
+//! The one writer of the journal: takes whatever has queued up, writes it at once, syncs once, and
+//! tells all who waited. Appends, votes and truncations keep their order.
+
+use bytes::Bytes;
+use openraft::storage::IOFlushed;
+use polyport_storage::disk::Disk;
+use polyport_storage::wal::{Wal, WalError};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Types;
+
+/// A piece of work for the journal.
+pub(crate) enum Job {
+    Append { entries: Vec<(u64, Vec<u8>, Bytes)>, flushed: IOFlushed<Types> },
+    Vote { bytes: Vec<u8>, done: oneshot::Sender<std::io::Result<()>> },
+    /// Rides along with the next sync.
+    Mark { bytes: Vec<u8> },
+    Truncate { after: Option<u64>, done: oneshot::Sender<std::io::Result<()>> },
+    Purge { to: u64, name: Vec<u8>, done: oneshot::Sender<std::io::Result<()>> },
+}
+
+/// Most jobs that share one sync.
+const GROUP: usize = 1024;
+
+/// Owns the journal.
+pub(crate) struct WalWorker<D: Disk> {
+    wal: Wal<D>,
+    jobs: mpsc::UnboundedReceiver<Job>,
+    durable: bool,
+    group: Vec<Job>,
+}
+
+enum Waiter {
+    Flushed(IOFlushed<Types>),
+    Done(oneshot::Sender<std::io::Result<()>>),
+}
+
+impl<D: Disk> WalWorker<D> {
+    /// `durable`: whether to sync before telling anybody (`forceSync`).
+    pub(crate) fn new(wal: Wal<D>, jobs: mpsc::UnboundedReceiver<Job>, durable: bool) -> Self {
+        Self { wal, jobs, durable, group: Vec::new() }
+    }
+
+    /// Works until all senders are gone. For a thread of its own.
+    pub(crate) fn run(mut self) {
+        while self.jobs.blocking_recv_many(&mut self.group, GROUP) > 0 {
+            self.work();
+        }
+    }
+
+    /// The same as a task, each sync taking `delay()` of simulated time.
+    pub(crate) async fn run_simulated(mut self, delay: impl Fn() -> std::time::Duration) {
+        while self.jobs.recv_many(&mut self.group, GROUP).await > 0 {
+            tokio::time::sleep(delay()).await;
+            self.work();
+        }
+    }
+
+    fn work(&mut self) {
+        let mut waiters = Vec::with_capacity(self.group.len());
+        let mut result = Ok(());
+        for job in std::mem::take(&mut self.group) {
+            match job {
+                Job::Append { entries, flushed } => {
+                    for (index, head, tail) in entries {
+                        let parts: [&[u8]; 2] = [&head, &tail];
+                        result = result.and_then(|()| self.wal.append(index, &parts));
+                    }
+                    waiters.push(Waiter::Flushed(flushed));
+                }
+                Job::Vote { bytes, done } => {
+                    result = result.and_then(|()| self.wal.set_vote(&bytes));
+                    waiters.push(Waiter::Done(done));
+                }
+                Job::Mark { bytes } => result = result.and_then(|()| self.wal.set_mark(&bytes)),
+                Job::Truncate { after, done } => {
+                    result = result.and_then(|()| self.wal.truncate_after(after));
+                    waiters.push(Waiter::Done(done));
+                }
+                Job::Purge { to, name, done } => {
+                    result = result.and_then(|()| self.wal.purge_to(to, &name));
+                    waiters.push(Waiter::Done(done));
+                }
+            }
+        }
+        if !waiters.is_empty() {
+            result = result.and_then(|()| self.wal.flush(self.durable));
+        }
+        if let Err(error) = &result {
+            tracing::error!(%error, "the transaction log cannot be written; this node stops");
+        }
+        for waiter in waiters {
+            let result = copy(&result);
+            match waiter {
+                Waiter::Flushed(flushed) => flushed.io_completed(result),
+                // Nobody waits any more if the node is stopping.
+                Waiter::Done(done) => drop(done.send(result)),
+            }
+        }
+    }
+}
+
+fn copy(result: &Result<(), WalError>) -> std::io::Result<()> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(error) => Err(std::io::Error::other(error.to_string())),
+    }
+}
