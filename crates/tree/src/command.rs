@@ -122,11 +122,6 @@ pub enum Command<'a> {
         /// Which.
         path: &'a str,
     },
-    /// The membership changed: the content of `/zookeeper/config`.
-    SetConfig {
-        /// Member lines.
-        data: &'a [u8],
-    },
 }
 
 mod kind {
@@ -143,7 +138,6 @@ mod kind {
     pub const EXPIRE: u8 = 11;
     pub const OPEN_ORIGIN: u8 = 12;
     pub const REAP: u8 = 13;
-    pub const SET_CONFIG: u8 = 14;
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -323,10 +317,6 @@ impl<'a> Command<'a> {
                 out.put_u8(kind::REAP);
                 put_bytes(out, path.as_bytes());
             }
-            Self::SetConfig { data } => {
-                out.put_u8(kind::SET_CONFIG);
-                put_bytes(out, data);
-            }
         }
     }
 
@@ -366,7 +356,6 @@ impl<'a> Command<'a> {
                 Self::OpenOrigin { node: cursor.u64("node")?, nonce: cursor.u64("nonce")? }
             }
             kind::REAP => Self::Reap { path: string(cursor, "path")? },
-            kind::SET_CONFIG => Self::SetConfig { data: bytes(cursor, "configuration")? },
             tag => Self::Write(Write::decode(tag, cursor)?),
         })
     }
@@ -540,7 +529,6 @@ mod tests {
             Command::Expire(vec![1, 2]),
             Command::OpenOrigin { node: 1, nonce: 2 },
             Command::Reap { path: "/c" },
-            Command::SetConfig { data: b"server.1" },
         ];
         let mut builder = BatchBuilder::default();
         let number = builder.submitter(&submitter);

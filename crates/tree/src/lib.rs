@@ -5,10 +5,11 @@
 //!
 //! Rooms, in the order a write passes them: [`command`] (what a batch of the log holds) →
 //! [`machine`] (applies it, deterministically) → [`store`] (znodes in memory) → [`watch`] (who on
-//! this node wants to know). [`snapshot`] writes the machine out while it goes on working.
+//! this node wants to know). [`snapshot`] writes the machine out while it goes on working;
+//! [`replica`] is the shell around it all: one node's copy, fed by the cluster's log.
 //!
-//! Deliberately absent: sockets, clocks (time comes with each command), consensus (commands arrive
-//! in their final order), and any protocol's wire format.
+//! Deliberately absent: sockets, consensus (commands arrive in their final order, from the cluster
+//! crate), clocks below [`replica`] (time comes with each command), and any protocol's wire format.
 
 pub mod access;
 pub mod command;
@@ -16,6 +17,7 @@ pub mod error;
 pub mod machine;
 pub mod model;
 pub mod path;
+pub mod replica;
 pub mod session;
 pub mod snapshot;
 pub mod store;

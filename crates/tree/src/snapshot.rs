@@ -62,6 +62,7 @@ impl Machine {
             out.put_u64(node);
             out.put_u64(origin.id);
             out.put_u64(origin.next_sequence);
+            out.put_u64(origin.nonce);
         }
         out.put_u32(self.acls.lists().len() as u32);
         for list in self.acls.lists() {
@@ -199,7 +200,8 @@ impl Machine {
             let node = cursor.u64("origin")?;
             let id = cursor.u64("origin")?;
             let next_sequence = cursor.u64("origin")?;
-            self.origins.restore(node, Origin { id, next_sequence });
+            let nonce = cursor.u64("origin")?;
+            self.origins.restore(node, Origin { id, next_sequence, nonce });
         }
         for _ in 0..cursor.u32("acls")? {
             self.acls.intern(&get_acl(&mut cursor)?);

@@ -97,8 +97,8 @@ impl Machine {
                 Ok(Outcome::Expired(ended))
             }
             Command::OpenOrigin { node, nonce } => {
-                self.origins.open(node, context.zxid as u64);
-                Ok(Outcome::Origin(context.zxid as u64, nonce))
+                let origin = self.origins.open(node, context.zxid as u64, nonce);
+                Ok(Outcome::Origin(origin, nonce))
             }
             Command::Reap { path } => {
                 let at = self.store.lookup(path).ok_or(TreeError::NoNode)?;
@@ -111,15 +111,22 @@ impl Machine {
                 self.remove_node(context, at, path, sink);
                 Ok(Outcome::Done)
             }
-            Command::SetConfig { data } => {
-                let at = self.store.lookup("/zookeeper/config").ok_or(TreeError::NoNode)?;
-                self.put_data(context, at, Some(data));
-                let (kind, path) = (EventKind::NodeDataChanged, "/zookeeper/config");
-                let acl = self.acls.get(self.store.acl(at));
-                sink.event(Event { kind, path, zxid: context.zxid, acl });
-                Ok(Outcome::Stat(self.store.stat(at)))
-            }
         }
+    }
+
+    /// Sets `/zookeeper/config`, if that changes it. A change of the membership is a transaction of
+    /// its own.
+    pub fn set_config(&mut self, stamp: Stamp, data: &[u8], sink: &mut impl Sink) {
+        let path = "/zookeeper/config";
+        let Some(at) = self.store.lookup(path) else { return };
+        if self.store.data(at) == Some(data) {
+            return;
+        }
+        let zxid = self.next_zxid(stamp.term);
+        let attachment = Attachment::default();
+        self.put_data(&Context { zxid, time_ms: stamp.time_ms, attachment }, at, Some(data));
+        let acl = self.acls.get(self.store.acl(at));
+        sink.event(Event { kind: EventKind::NodeDataChanged, path, zxid, acl });
     }
 
     fn check_attached(&self, context: &Context, from: &Submitter<'_>) -> Result<(), TreeError> {

@@ -149,6 +149,11 @@ impl Machine {
         self.origins.get(node)
     }
 
+    /// The origin of that number, if it is still its node's newest.
+    pub fn origin_by_id(&self, id: u64) -> Option<Origin> {
+        self.origins.by_id(id)
+    }
+
     /// Paths of a session's ephemerals that begin with `prefix`.
     pub fn ephemerals(&self, session: SessionId, prefix: &str) -> Vec<String> {
         let of = |session: &Session| {

@@ -10,6 +10,8 @@ pub struct Origin {
     pub id: u64,
     /// The batch that comes next.
     pub next_sequence: u64,
+    /// The random number it was asked for with; the same question gets the same answer.
+    pub nonce: u64,
 }
 
 /// What becomes of a batch.
@@ -33,8 +35,19 @@ impl Origins {
         self.0.get(&node).copied()
     }
 
-    pub(crate) fn open(&mut self, node: u64, id: u64) {
-        self.0.insert(node, Origin { id, next_sequence: 0 });
+    /// Opens an origin, or finds the one that this very question opened before.
+    pub(crate) fn open(&mut self, node: u64, id: u64, nonce: u64) -> u64 {
+        match self.0.get(&node) {
+            Some(origin) if origin.nonce == nonce => origin.id,
+            _ => {
+                self.0.insert(node, Origin { id, next_sequence: 0, nonce });
+                id
+            }
+        }
+    }
+
+    pub(crate) fn by_id(&self, id: u64) -> Option<Origin> {
+        self.0.values().find(|origin| origin.id == id).copied()
     }
 
     /// Decides on a batch, and counts it if it is to be applied.

@@ -1,0 +1,197 @@
+//! Writes of many connections, collected into few batches.
+//!
+//! While a window's worth of batches is on its way, commands gather for the next: the busier the
+//! node, the larger its batches, and the fewer entries and syncs a write costs.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use polyport_base::NodeId;
+use polyport_cluster::Proposals;
+
+use super::{Replica, Shared, Subscriber};
+use crate::access::Identities;
+use crate::command::{BatchBuilder, Command, Submitter};
+use crate::watch::Watcher;
+
+/// Most bytes of a batch, about: one more command may follow.
+const MAX_BATCH_BYTES: usize = 1 << 20;
+
+/// Whom to tell about a command.
+pub(super) struct Pending {
+    pub(super) subscriber: Option<Arc<dyn Subscriber>>,
+    pub(super) token: u64,
+}
+
+/// A submitter's place in the batch being built.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    batch: u64,
+    number: u16,
+}
+
+pub(super) struct Outbox {
+    node: NodeId,
+    nonce: u64,
+    window: usize,
+    proposals: Proposals,
+    builder: BatchBuilder,
+    pending: Vec<Pending>,
+    /// Batches on their way: sequence and whom to tell.
+    in_flight: VecDeque<(u64, Vec<Pending>)>,
+    /// Once it has been opened.
+    origin: Option<u64>,
+    next_sequence: u64,
+    /// Batches built so far, plus one: what a `Place` belongs to.
+    building: u64,
+}
+
+impl Outbox {
+    pub(super) fn new(node: NodeId, nonce: u64, window: usize, proposals: Proposals) -> Self {
+        Self {
+            node,
+            nonce,
+            window: window.max(1),
+            proposals,
+            builder: BatchBuilder::default(),
+            pending: Vec::new(),
+            in_flight: VecDeque::new(),
+            origin: None,
+            next_sequence: 0,
+            building: 1,
+        }
+    }
+
+    /// Asks for an origin. Number 0 of this process' proposals; batch `n` is number `n + 1`.
+    pub(super) fn open(&mut self) {
+        let mut builder = BatchBuilder::default();
+        let who = Identities { ids: Vec::new(), bypass: true };
+        let server = Submitter { session: 0, connection: 0, who, enforce_quota: false };
+        let number = builder.submitter(&server);
+        builder.push(number, &Command::OpenOrigin { node: self.node.0, nonce: self.nonce });
+        self.proposals.push(0, &builder.finish(0, 0));
+    }
+
+    /// Our request for an origin was granted.
+    pub(super) fn opened(&mut self, origin: u64, nonce: u64) {
+        if nonce == self.nonce && self.origin.is_none() {
+            self.origin = Some(origin);
+            self.proposals.acknowledge(0);
+            self.flush();
+        }
+    }
+
+    pub(super) fn is_ours(&self, origin: u64) -> bool {
+        self.origin == Some(origin)
+    }
+
+    pub(super) fn outstanding(&self) -> usize {
+        let waiting: usize = self.in_flight.iter().map(|(_, pending)| pending.len()).sum();
+        waiting + self.pending.len()
+    }
+
+    pub(super) fn flush(&mut self) {
+        let Some(origin) = self.origin else { return };
+        if self.builder.is_empty() || self.in_flight.len() >= self.window {
+            return;
+        }
+        let batch = self.builder.finish(origin, self.next_sequence);
+        let pending = std::mem::take(&mut self.pending);
+        self.in_flight.push_back((self.next_sequence, pending));
+        self.proposals.push(self.next_sequence + 1, &batch);
+        self.next_sequence += 1;
+        self.building += 1;
+    }
+
+    /// A batch of ours is being applied: whom to tell.
+    pub(super) fn applied(&mut self, sequence: u64) -> Vec<Pending> {
+        self.proposals.acknowledge(sequence + 1);
+        match self.in_flight.front() {
+            Some((front, _)) if *front == sequence => {
+                self.in_flight.pop_front().map(|(_, pending)| pending).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The machine was replaced by a snapshot that holds our batches below `next_sequence`: their
+    /// answers are lost.
+    pub(super) fn skip_to(&mut self, next_sequence: u64) {
+        if next_sequence > 0 {
+            self.proposals.acknowledge(next_sequence);
+        }
+        while self.in_flight.front().is_some_and(|(sequence, _)| *sequence < next_sequence) {
+            self.in_flight.pop_front();
+        }
+    }
+
+    pub(super) fn proposals(&self) -> Proposals {
+        self.proposals.clone()
+    }
+
+    pub(super) fn origin(&self) -> Option<u64> {
+        self.origin
+    }
+
+    fn push(&mut self, place: &mut Place, from: &Submitter<'_>, command: &Command<'_>) {
+        if place.batch != self.building || !self.builder.has_room() {
+            if !self.builder.has_room() {
+                // More submitters than a batch can name: the window gives way.
+                let window = std::mem::replace(&mut self.window, usize::MAX);
+                self.flush();
+                self.window = window;
+            }
+            *place = Place { batch: self.building, number: self.builder.submitter(from) };
+        }
+        self.builder.push(place.number, command);
+    }
+}
+
+impl Replica {
+    /// Puts a command into the next batch. `place` is the caller's to keep between calls as long as
+    /// `from` stays the same. Call [`Replica::flush`] after the last of a burst.
+    pub fn submit(
+        &self,
+        place: &mut Place,
+        from: &Submitter<'_>,
+        command: &Command<'_>,
+        subscriber: Arc<dyn Subscriber>,
+        token: u64,
+    ) {
+        let mut outbox = self.shared.outbox.lock();
+        outbox.push(place, from, command);
+        outbox.pending.push(Pending { subscriber: Some(subscriber), token });
+        if outbox.builder.byte_len() >= MAX_BATCH_BYTES {
+            outbox.flush();
+        }
+    }
+
+    /// Sends what has gathered, if there is room on the way; otherwise it goes with the next
+    /// answer.
+    pub fn flush(&self) {
+        self.shared.outbox.lock().flush();
+    }
+
+    /// The submitter of a connection.
+    pub fn submitter<'a>(
+        &self,
+        session: i64,
+        watcher: Watcher,
+        who: Identities<'a>,
+        enforce_quota: bool,
+    ) -> Submitter<'a> {
+        Submitter { session, connection: watcher, who, enforce_quota }
+    }
+}
+
+impl Shared {
+    /// A command of the server itself; nobody waits for its answer.
+    pub(super) fn submit_own(&self, command: &Command<'_>) {
+        let who = Identities { ids: Vec::new(), bypass: true };
+        let server = Submitter { session: 0, connection: 0, who, enforce_quota: false };
+        let mut outbox = self.outbox.lock();
+        outbox.push(&mut Place::default(), &server, command);
+        outbox.pending.push(Pending { subscriber: None, token: 0 });
+        outbox.flush();
+    }
+}

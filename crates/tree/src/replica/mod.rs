@@ -1,0 +1,221 @@
+//! One node's copy of the tree, at work: reads are answered here and now, writes go through the log
+//! and come back.
+//!
+//! Lock order: machine, then outbox, then local. All are held for short computations only.
+
+mod batching;
+mod expiry;
+mod state_machine;
+mod tasks;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use polyport_base::{Clock, NodeId};
+use polyport_cluster::{Cluster, Proposals, Status};
+use tokio::sync::{Notify, watch};
+
+pub use batching::Place;
+pub use expiry::Touch;
+pub use state_machine::may_hear;
+
+use crate::machine::{Event, Machine, Outcome};
+use crate::session::SessionId;
+use crate::watch::{WatchTable, Watcher};
+use crate::TreeError;
+use batching::Outbox;
+use expiry::Expiry;
+
+/// Someone on this node who writes and watches: a client's connection.
+///
+/// All calls come from the task that applies the log, in the order of the log, while the machine is
+/// locked: they may only write down what happened and wake somebody.
+pub trait Subscriber: Send + Sync {
+    /// The answer to what was submitted with `token`.
+    fn completed(&self, token: u64, zxid: i64, result: Result<Outcome<'_>, TreeError>);
+    /// A watch has fired.
+    fn notified(&self, event: &Event<'_>);
+    /// The session ended or is attached elsewhere now; `moved` tells which.
+    fn detached(&self, moved: bool);
+    /// Answers may have been lost: the connection must be closed.
+    fn interrupted(&self);
+}
+
+/// What is known of this node's connections.
+#[derive(Default)]
+struct Local {
+    watches: WatchTable,
+    subscribers: HashMap<Watcher, Arc<dyn Subscriber>>,
+    attached: HashMap<SessionId, Watcher>,
+}
+
+/// Settings of a replica.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// This node.
+    pub node: NodeId,
+    /// The basic unit of time: sessions are checked and reported twice a tick.
+    pub tick: Duration,
+    /// A snapshot is made after a random number of transactions between half of this and this.
+    pub snapshot_every: u64,
+    /// How often containers and times to live are checked.
+    pub reap_every: Duration,
+    /// Most znodes reaped in a minute.
+    pub reap_per_minute: usize,
+    /// How long a container may wait for its first child before it is reaped; zero for ever.
+    pub container_unused: Duration,
+    /// Batches on their way at once.
+    pub window: usize,
+}
+
+impl Settings {
+    /// ZooKeeper's defaults.
+    pub fn new(node: NodeId) -> Self {
+        Self {
+            node,
+            tick: Duration::from_secs(2),
+            snapshot_every: 100_000,
+            reap_every: Duration::from_secs(60),
+            reap_per_minute: 10_000,
+            container_unused: Duration::ZERO,
+            window: 2,
+        }
+    }
+}
+
+struct Shared {
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    machine: RwLock<Machine>,
+    outbox: Mutex<Outbox>,
+    local: Mutex<Local>,
+    expiry: Mutex<Expiry>,
+    next_watcher: AtomicU64,
+    /// A copy of the machine's, for those who need no more.
+    last_zxid: AtomicI64,
+    snapshot_due: Notify,
+    transactions: AtomicU64,
+}
+
+/// A node's copy of the tree. Clones are handles on the same.
+#[derive(Clone)]
+pub struct Replica {
+    shared: Arc<Shared>,
+    status: watch::Receiver<Status>,
+}
+
+/// A replica that is not part of a cluster yet.
+pub struct Unstarted(Arc<Shared>);
+
+impl Unstarted {
+    /// An empty tree. `nonce`: a random number that tells this process' start from any other.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>, proposals: Proposals, nonce: u64) -> Self {
+        let outbox = Outbox::new(settings.node, nonce, settings.window, proposals);
+        Self(Arc::new(Shared {
+            settings,
+            clock,
+            machine: RwLock::new(Machine::new()),
+            outbox: Mutex::new(outbox),
+            local: Mutex::new(Local::default()),
+            expiry: Mutex::new(Expiry::default()),
+            next_watcher: AtomicU64::new(1),
+            last_zxid: AtomicI64::new(0),
+            snapshot_due: Notify::new(),
+            transactions: AtomicU64::new(0),
+        }))
+    }
+
+    /// What the cluster applies its log to.
+    pub fn state_machine(&self) -> Box<dyn polyport_cluster::StateMachine> {
+        Box::new(state_machine::Applier::new(self.0.clone()))
+    }
+
+    /// What the cluster gives other nodes' notes to.
+    pub fn on_note(&self) -> impl Fn(NodeId, &[u8]) + Send + Sync + 'static {
+        let shared = self.0.clone();
+        move |_, note| shared.expiry.lock().note(note)
+    }
+
+    /// Begins to work: opens this node's origin, expires sessions, makes snapshots.
+    pub fn start(self, cluster: Cluster) -> Replica {
+        let status = cluster.status();
+        self.0.outbox.lock().open();
+        tasks::spawn(self.0.clone(), cluster);
+        Replica { shared: self.0, status }
+    }
+}
+
+impl Replica {
+    /// A subscriber's number, for watches and submissions.
+    pub fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> Watcher {
+        let watcher = self.shared.next_watcher.fetch_add(1, Ordering::Relaxed);
+        self.shared.local.lock().subscribers.insert(watcher, subscriber);
+        watcher
+    }
+
+    /// A session is attached to a subscriber, which hears when it ends or moves. Call it from
+    /// [`Subscriber::completed`] only through the caller's own task: nothing may be missed in
+    /// between, so the answer tells whether the session still is where it was.
+    pub fn attach(&self, session: SessionId, watcher: Watcher) -> bool {
+        let machine = self.shared.machine.read();
+        let origin = self.shared.outbox.lock().origin().unwrap_or_default();
+        let attachment = crate::session::Attachment { origin, connection: watcher };
+        let still = machine.sessions().get(&session).is_some_and(|s| s.attachment == attachment);
+        if still {
+            self.shared.local.lock().attached.insert(session, watcher);
+        }
+        still
+    }
+
+    /// Forgets a subscriber and its watches. Its session stays.
+    pub fn unsubscribe(&self, watcher: Watcher) {
+        let mut local = self.shared.local.lock();
+        local.subscribers.remove(&watcher);
+        local.watches.remove_watcher(watcher);
+        local.attached.retain(|_, attached| *attached != watcher);
+    }
+
+    /// Reads. What the guard shows does not change while it is held; keep it short.
+    pub fn read(&self) -> RwLockReadGuard<'_, Machine> {
+        self.shared.machine.read()
+    }
+
+    /// Works on the watches. Call it with a read guard held, so that nothing fires between looking
+    /// and setting.
+    pub fn with_watches<R>(&self, work: impl FnOnce(&mut WatchTable) -> R) -> R {
+        work(&mut self.shared.local.lock().watches)
+    }
+
+    /// The newest transaction applied here.
+    pub fn last_zxid(&self) -> i64 {
+        self.shared.last_zxid.load(Ordering::Acquire)
+    }
+
+    /// How this node stands, followed.
+    pub fn status(&self) -> &watch::Receiver<Status> {
+        &self.status
+    }
+
+    /// Number of sessions attached to this node.
+    pub fn attached(&self) -> usize {
+        self.shared.local.lock().attached.len()
+    }
+
+    /// Writes that are waiting for their answer.
+    pub fn outstanding(&self) -> usize {
+        self.shared.outbox.lock().outstanding()
+    }
+
+    /// The settings it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// The clock it was made with.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
+    }
+}

@@ -1,0 +1,238 @@
+//! The cluster's log, applied to the machine, and its news carried to this node's connections.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use polyport_base::rng::SplitMix64;
+use polyport_cluster::{Committed, Members, Role, SnapshotWrite, StateMachine};
+
+use super::batching::Pending;
+use super::{Local, Shared};
+use crate::machine::{Event, Fate, Machine, Outcome, Sink, Stamp};
+use crate::session::SessionId;
+use crate::watch::Watcher;
+use crate::{Perms, TreeError, access};
+
+pub(super) struct Applier {
+    shared: Arc<Shared>,
+    rng: SplitMix64,
+    until_snapshot: u64,
+    last: Stamp,
+}
+
+impl Applier {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let seed = shared.clock.now().0 as u64 ^ shared.settings.node.0 << 48;
+        let mut applier =
+            Self { shared, rng: SplitMix64::new(seed), until_snapshot: 0, last: Stamp::default() };
+        applier.rearm();
+        applier
+    }
+
+    /// Nodes that snapshot at the same moment would all be slow at the same moment.
+    fn rearm(&mut self) {
+        let every = self.shared.settings.snapshot_every.max(2);
+        self.until_snapshot = every / 2 + self.rng.below(every - every / 2) + 1;
+    }
+
+    fn count(&mut self, transactions: u64) {
+        self.shared.transactions.fetch_add(transactions, Ordering::Relaxed);
+        if self.until_snapshot <= transactions {
+            self.rearm();
+            self.shared.snapshot_due.notify_one();
+        } else {
+            self.until_snapshot -= transactions;
+        }
+    }
+}
+
+/// Takes what the machine says of one batch.
+struct Teller<'a> {
+    local: &'a mut Local,
+    pending: Vec<Pending>,
+    opened: Option<(u64, u64)>,
+}
+
+impl Sink for Teller<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        for watcher in self.local.watches.trigger(event.kind, event.path) {
+            if let Some(subscriber) = self.local.subscribers.get(&watcher) {
+                subscriber.notified(&event);
+            }
+        }
+    }
+
+    fn outcome(&mut self, number: usize, zxid: i64, result: Result<Outcome<'_>, TreeError>) {
+        let pending = self.pending.get(number);
+        match &result {
+            Ok(Outcome::Attached(session, _, _)) => {
+                // Whoever had the session here before has lost it. The new connection, if it is
+                // here, is known by `Replica::attach` once it has its answer.
+                self.detach(*session, true);
+            }
+            Ok(Outcome::Origin(origin, nonce)) => self.opened = Some((*origin, *nonce)),
+            _ => {}
+        }
+        if let Some(Pending { subscriber: Some(subscriber), token }) = pending {
+            subscriber.completed(*token, zxid, result);
+        }
+    }
+
+    fn session_closed(&mut self, session: SessionId) {
+        self.detach(session, false);
+    }
+}
+
+impl Teller<'_> {
+    fn detach(&mut self, session: SessionId, moved: bool) {
+        let watcher: Option<Watcher> = self.local.attached.remove(&session);
+        if let Some(subscriber) = watcher.and_then(|w| self.local.subscribers.get(&w)) {
+            subscriber.detached(moved);
+        }
+    }
+}
+
+impl StateMachine for Applier {
+    fn apply(&mut self, committed: &[Committed<'_>]) -> io::Result<()> {
+        let shared = self.shared.clone();
+        let mut machine = shared.machine.write();
+        let before = machine.last_zxid();
+        for entry in committed {
+            let stamp = Stamp { term: entry.term, time_ms: entry.time.0 };
+            self.last = stamp;
+            let (origin, sequence) = peek(entry.bytes)?;
+            // Fate is decided inside; asking first is safe, because nobody else applies.
+            let (ours, pending) = {
+                let mut outbox = shared.outbox.lock();
+                let next = machine.origin_by_id(origin).map(|origin| origin.next_sequence);
+                let ours = outbox.is_ours(origin);
+                let due = ours && next == Some(sequence);
+                (ours, if due { outbox.applied(sequence) } else { Vec::new() })
+            };
+            let mut local = shared.local.lock();
+            let mut teller = Teller { local: &mut local, pending, opened: None };
+            let fate = machine.apply(stamp, entry.bytes, &mut teller).map_err(|error| {
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("log entry {}: {error}", entry.index),
+                )
+            })?;
+            if let Some((origin, nonce)) = teller.opened {
+                drop(local);
+                shared.outbox.lock().opened(origin, nonce);
+            } else if ours && fate == Fate::Applied {
+                drop(local);
+                shared.outbox.lock().flush();
+            }
+        }
+        let after = machine.last_zxid();
+        shared.last_zxid.store(after, Ordering::Release);
+        drop(machine);
+        self.count((after - before).clamp(0, 1 << 20) as u64);
+        Ok(())
+    }
+
+    fn members_changed(&mut self, index: u64, members: &Members) {
+        let shared = self.shared.clone();
+        let mut machine = shared.machine.write();
+        let mut local = shared.local.lock();
+        let mut teller =
+            Teller { local: &mut local, pending: Vec::new(), opened: None };
+        machine.set_config(self.last, &config_text(index, members), &mut teller);
+        shared.last_zxid.store(machine.last_zxid(), Ordering::Release);
+    }
+
+    fn snapshot(&mut self) -> Box<dyn SnapshotWrite> {
+        let mut machine = self.shared.machine.write();
+        machine.abandon_snapshot();
+        let head = machine.begin_snapshot();
+        Box::new(Writing { shared: self.shared.clone(), head })
+    }
+
+    fn restore(&mut self, mut from: &mut dyn Read) -> io::Result<()> {
+        let restored = Machine::read_snapshot(&mut from)?;
+        let shared = self.shared.clone();
+        let mut machine = shared.machine.write();
+        *machine = restored;
+        shared.last_zxid.store(machine.last_zxid(), Ordering::Release);
+        {
+            let mut outbox = shared.outbox.lock();
+            if let Some(origin) = machine.origin(shared.settings.node.0) {
+                outbox.opened(origin.id, origin.nonce);
+                if outbox.origin() == Some(origin.id) {
+                    outbox.skip_to(origin.next_sequence);
+                }
+            }
+        }
+        // Events and answers were skipped: clients must come again and say what they watch.
+        for subscriber in shared.local.lock().subscribers.values() {
+            subscriber.interrupted();
+        }
+        Ok(())
+    }
+}
+
+/// Origin and sequence at the head of a batch.
+fn peek(bytes: &[u8]) -> io::Result<(u64, u64)> {
+    let mut cursor = polyport_wire::Cursor::new(bytes);
+    let mut read = || {
+        cursor.u8("batch version")?;
+        Ok::<_, polyport_wire::DecodeError>((cursor.u64("origin")?, cursor.u64("sequence")?))
+    };
+    read().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// `/zookeeper/config` as ZooKeeper writes it.
+fn config_text(index: u64, members: &Members) -> Vec<u8> {
+    let mut text = String::new();
+    for (id, member) in members {
+        let quorum = match member.quorum.is_empty() {
+            true => {
+                let port = member.address.rsplit(':').next().unwrap_or("0");
+                format!("{}:{port}", member.address)
+            }
+            false => member.quorum.clone(),
+        };
+        let role = match member.role {
+            Role::Voter => "participant",
+            Role::Observer => "observer",
+        };
+        let client = match member.client.is_empty() {
+            true => String::new(),
+            false => format!(";{}", member.client),
+        };
+        text.push_str(&format!("server.{id}={quorum}:{role}{client}\n"));
+    }
+    text.push_str(&format!("version={index:x}"));
+    text.into_bytes()
+}
+
+struct Writing {
+    shared: Arc<Shared>,
+    head: Vec<u8>,
+}
+
+impl SnapshotWrite for Writing {
+    fn write_to(self: Box<Self>, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&self.head)?;
+        let mut piece = Vec::new();
+        loop {
+            let more = self.shared.machine.write().snapshot_piece(&mut piece);
+            let written = out.write_all(&piece);
+            piece.clear();
+            if written.is_err() {
+                self.shared.machine.write().abandon_snapshot();
+                return written;
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Whether someone with these identities may hear of an event.
+pub fn may_hear(event: &Event<'_>, ids: &[(&str, &str)]) -> bool {
+    access::permits(event.acl, Perms::READ, ids)
+}

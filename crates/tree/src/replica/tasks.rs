@@ -1,0 +1,75 @@
+//! What a replica does by itself: report and expire sessions, reap, make snapshots.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use polyport_cluster::{Cluster, Proposals};
+use polyport_cluster::node::Standing;
+
+use super::Shared;
+use crate::command::Command;
+
+pub(super) fn spawn(shared: Arc<Shared>, cluster: Cluster) {
+    let proposals = shared.outbox.lock().proposals();
+    tokio::spawn(expire(shared.clone(), cluster.clone(), proposals));
+    tokio::spawn(reap(shared.clone(), cluster.clone()));
+    tokio::spawn(snapshot(shared, cluster));
+}
+
+fn leads(cluster: &Cluster) -> bool {
+    let status = cluster.status();
+    let status = status.borrow();
+    status.standing == Standing::Leading && status.in_quorum
+}
+
+async fn expire(shared: Arc<Shared>, cluster: Cluster, proposals: Proposals) {
+    let half_tick = (shared.settings.tick / 2).max(Duration::from_millis(10));
+    loop {
+        tokio::time::sleep(half_tick).await;
+        let report = shared.expiry.lock().report();
+        if !report.is_empty() {
+            proposals.note(&report);
+        }
+        if !leads(&cluster) {
+            shared.expiry.lock().stop_leading();
+            continue;
+        }
+        let expired = {
+            let machine = shared.machine.read();
+            shared.expiry.lock().expired(machine.sessions(), shared.settings.tick)
+        };
+        if !expired.is_empty() {
+            for session in &expired {
+                tracing::info!(session = format!("0x{session:x}"), "session expired");
+            }
+            shared.submit_own(&Command::Expire(expired));
+        }
+    }
+}
+
+async fn reap(shared: Arc<Shared>, cluster: Cluster) {
+    let settings = &shared.settings;
+    let every = settings.reap_every.max(Duration::from_millis(100));
+    let unused_ms = settings.container_unused.as_millis() as i64;
+    loop {
+        tokio::time::sleep(every).await;
+        if !leads(&cluster) {
+            continue;
+        }
+        let now = shared.clock.now().0;
+        let limit = settings.reap_per_minute;
+        let due = shared.machine.read().due_for_reaping(now, unused_ms, limit);
+        for path in due {
+            shared.submit_own(&Command::Reap { path: &path });
+        }
+    }
+}
+
+async fn snapshot(shared: Arc<Shared>, cluster: Cluster) {
+    loop {
+        shared.snapshot_due.notified().await;
+        if let Err(error) = cluster.snapshot().await {
+            tracing::error!(%error, "no snapshot could be made");
+        }
+    }
+}
