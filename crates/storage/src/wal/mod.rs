@@ -135,13 +135,8 @@ impl<D: Disk> Wal<D> {
         }
         self.record::<&[u8]>(Kind::Truncate, from, &[])?;
         self.pending.push(Pending::Truncate { from });
-        // As the index will have it: an emptied log that was never purged may begin anywhere.
-        let first = self.first_pending();
-        self.next = if first.is_some_and(|first| from >= first) || self.blobs.purged.is_some() {
-            Some(from)
-        } else {
-            None
-        };
+        let purged = self.blobs.purged.as_ref().map(|(index, _)| *index);
+        self.next = index::next_after_truncation(from, purged);
         Ok(())
     }
 
