@@ -143,7 +143,7 @@ impl<D: Disk> Wal<D> {
     /// Buffers the vote: an opaque small value of which the latest counts.
     ///
     /// # Errors
-    /// `TooLarge`, `Poisoned`.
+    /// `TooLarge` above 64 KiB, `Poisoned`.
     pub fn set_vote(&mut self, vote: &[u8]) -> Result<(), WalError> {
         self.usable()?;
         self.record(Kind::Vote, 0, &[vote])?;
@@ -156,7 +156,7 @@ impl<D: Disk> Wal<D> {
     /// committed log id.
     ///
     /// # Errors
-    /// `TooLarge`, `Poisoned`.
+    /// `TooLarge` above 64 KiB, `Poisoned`.
     pub fn set_mark(&mut self, mark: &[u8]) -> Result<(), WalError> {
         self.usable()?;
         self.record(Kind::Mark, 0, &[mark])?;
@@ -239,7 +239,11 @@ impl<D: Disk> Wal<D> {
         parts: &[P],
     ) -> Result<u32, WalError> {
         let bytes: u64 = parts.iter().map(|part| part.as_ref().len() as u64).sum();
-        let limit_bytes = u64::from(self.options.max_record_bytes);
+        let limit_bytes = match kind {
+            Kind::Entry => self.options.max_record_bytes,
+            _ => options::MAX_BLOB_BYTES,
+        };
+        let limit_bytes = u64::from(limit_bytes);
         if bytes > limit_bytes {
             return Err(WalError::TooLarge { bytes, limit_bytes });
         }

@@ -1,5 +1,7 @@
 //! Random operations, crashes and restarts against a list in memory.
 
+use std::rc::Rc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -38,7 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// What a reader of the log can see.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct View {
-    entries: Vec<(u64, Vec<u8>)>,
+    entries: Vec<(u64, Rc<Vec<u8>>)>,
     purged: Option<u64>,
     vote: Option<Vec<u8>>,
     mark: Option<Vec<u8>>,
@@ -47,7 +49,7 @@ struct View {
 impl View {
     fn of(wal: &Wal<SimDisk>, recovered: &Recovered) -> Self {
         View {
-            entries: all(wal),
+            entries: all(wal).into_iter().map(|(index, bytes)| (index, Rc::new(bytes))).collect(),
             purged: recovered.purged.as_ref().map(|(index, _)| *index),
             vote: recovered.vote.clone(),
             mark: recovered.mark.clone(),
@@ -86,8 +88,8 @@ fn apply(step: &Step, disk: &SimDisk, wal: &mut Wal<SimDisk>, history: &mut Hist
             for _ in 0..*count {
                 let index = history.last().entries.last().map(|(i, _)| *i);
                 let index = index.or(history.last().purged).map_or(0, |last| last + 1);
-                let bytes = payload(index, history.round);
-                if wal.append(index, &[&bytes]).is_ok() {
+                let bytes = Rc::new(payload(index, history.round));
+                if wal.append(index, &[bytes.as_slice()]).is_ok() {
                     history.then(|view, _| view.entries.push((index, bytes)));
                 }
             }
@@ -158,8 +160,6 @@ fn reopen(disk: &SimDisk, wal: &mut Wal<SimDisk>, history: &mut History) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
     #[test]
     fn what_was_durable_is_there_and_the_rest_is_a_prefix(
         steps in prop::collection::vec(step(), 1..120),
