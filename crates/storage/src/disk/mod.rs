@@ -3,6 +3,7 @@
 //! Two disks exist: [`OsDisk`], the operating system's, and [`SimDisk`], one in memory that forgets
 //! what was not synced and fails on demand.
 
+mod content;
 mod fault;
 mod os;
 mod sim;

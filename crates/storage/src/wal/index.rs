@@ -71,7 +71,7 @@ impl Index {
             return;
         }
         self.locations.clear();
-        self.base = self.purged.map(|purged| from.max(purged + 1));
+        self.base = next_after_truncation(from, self.purged);
     }
 
     /// Forgets the entries up to `to`; the next entry is then at least `to + 1`.
@@ -98,5 +98,13 @@ impl Index {
     /// Whether entries are missing between what was purged and what is here.
     pub fn has_hole(&self) -> bool {
         self.base.is_some_and(|base| base > self.purged.map_or(0, |purged| purged + 1))
+    }
+}
+
+/// The index that must come next when the entries from `from` on are gone; `None`: any.
+pub(super) fn next_after_truncation(from: u64, purged: Option<u64>) -> Option<u64> {
+    match purged {
+        None if from == 0 => None,
+        _ => Some(purged.map_or(from, |purged| from.max(purged + 1))),
     }
 }

@@ -135,20 +135,15 @@ impl<D: Disk> Wal<D> {
         }
         self.record::<&[u8]>(Kind::Truncate, from, &[])?;
         self.pending.push(Pending::Truncate { from });
-        // As the index will have it: an emptied log that was never purged may begin anywhere.
-        let first = self.first_pending();
-        self.next = if first.is_some_and(|first| from >= first) || self.blobs.purged.is_some() {
-            Some(from)
-        } else {
-            None
-        };
+        let purged = self.blobs.purged.as_ref().map(|(index, _)| *index);
+        self.next = index::next_after_truncation(from, purged);
         Ok(())
     }
 
     /// Buffers the vote: an opaque small value of which the latest counts.
     ///
     /// # Errors
-    /// `TooLarge`, `Poisoned`.
+    /// `TooLarge` above 64 KiB, `Poisoned`.
     pub fn set_vote(&mut self, vote: &[u8]) -> Result<(), WalError> {
         self.usable()?;
         self.record(Kind::Vote, 0, &[vote])?;
@@ -161,7 +156,7 @@ impl<D: Disk> Wal<D> {
     /// committed log id.
     ///
     /// # Errors
-    /// `TooLarge`, `Poisoned`.
+    /// `TooLarge` above 64 KiB, `Poisoned`.
     pub fn set_mark(&mut self, mark: &[u8]) -> Result<(), WalError> {
         self.usable()?;
         self.record(Kind::Mark, 0, &[mark])?;
@@ -244,7 +239,11 @@ impl<D: Disk> Wal<D> {
         parts: &[P],
     ) -> Result<u32, WalError> {
         let bytes: u64 = parts.iter().map(|part| part.as_ref().len() as u64).sum();
-        let limit_bytes = u64::from(self.options.max_record_bytes);
+        let limit_bytes = match kind {
+            Kind::Entry => self.options.max_record_bytes,
+            _ => options::MAX_BLOB_BYTES,
+        };
+        let limit_bytes = u64::from(limit_bytes);
         if bytes > limit_bytes {
             return Err(WalError::TooLarge { bytes, limit_bytes });
         }

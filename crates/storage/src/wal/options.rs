@@ -58,3 +58,6 @@ impl WalOptions {
 
 /// The most bytes one flush may carry, so that every offset fits in 32 bits.
 pub(super) const MAX_BUFFERED_BYTES: u64 = LIMIT as u64 + 64 * MIB as u64;
+
+/// The largest vote, mark or name of a purged entry in bytes. They are repeated in every segment.
+pub(super) const MAX_BLOB_BYTES: u32 = 64 << 10;

@@ -53,7 +53,9 @@ struct Replay<D: Disk> {
     blobs: Blobs,
     salt: u32,
     segments: BTreeMap<u32, Segment<D::File>>,
+    /// Where the last segment's records end, and up to where they are proven durable.
     end: u64,
+    proven: u64,
     cut: Option<Cut>,
 }
 
@@ -80,6 +82,7 @@ pub(super) fn open<D: Disk>(
         salt: 0,
         segments: BTreeMap::new(),
         end: 0,
+        proven: 0,
         cut: None,
     };
     for (i, name) in names.iter().enumerate() {
@@ -140,6 +143,7 @@ impl<D: Disk> Replay<D> {
                 format!("the next entry should be {said}, but the one before leads to {found}");
             return Err(WalError::corrupt(&path, 0, what));
         }
+        self.proven = header.opening_bytes.into();
         let end = scan::records(&mut window, &header, |offset, frame, payload| {
             self.record(&path, &header, offset, frame, payload)
         })?;
@@ -181,6 +185,9 @@ impl<D: Disk> Replay<D> {
         frame: &Frame,
         payload: &[u8],
     ) -> Result<(), WalError> {
+        if frame.synced.segment == header.ordinal {
+            self.proven = self.proven.max(frame.synced.offset.into());
+        }
         match frame.kind {
             Kind::Entry => {
                 let location = Location {
@@ -217,7 +224,10 @@ impl<D: Disk> Replay<D> {
             // Bytes left behind the end could be taken for records once the end has moved there.
             live.file.set_len(self.end).map_err(WalError::io("cut to length", &live.path))?;
         }
-        // After a mere restart of the process, records may be read that are not durable yet.
+        // After a mere restart of the process, records may be read that are not durable yet; after
+        // a failed sync the kernel may even hold them for clean, so that a sync alone would do
+        // nothing for them.
+        rewrite(&live, self.proven, self.end)?;
         live.file.sync_data().map_err(WalError::io("sync", &live.path))?;
         disk.sync_dir(dir).map_err(WalError::io("sync", dir))?;
         let reserved = live.file.len().map_err(WalError::io("read", &live.path))?;
@@ -252,6 +262,22 @@ impl<D: Disk> Replay<D> {
         };
         Ok((wal, recovered))
     }
+}
+
+/// Writes what is in the file from `start` to `end` again.
+fn rewrite<F: DiskFile>(segment: &Segment<F>, mut start: u64, end: u64) -> Result<(), WalError> {
+    const STEP_BYTES: u64 = 1 << 20;
+    let mut bytes = Vec::new();
+    while start < end {
+        bytes.resize((end - start).min(STEP_BYTES) as usize, 0);
+        let got = segment.file.read_full_at(&mut bytes, start);
+        if got.map_err(WalError::io("read", &segment.path))? != bytes.len() {
+            return Err(WalError::corrupt(&segment.path, start, "the file became shorter"));
+        }
+        segment.file.write_at(&bytes, start).map_err(WalError::io("write to", &segment.path))?;
+        start += bytes.len() as u64;
+    }
+    Ok(())
 }
 
 /// An index in a message.
