@@ -36,7 +36,7 @@ impl Machine {
             let attachment = batch.attachment(index);
             let context = Context { zxid, time_ms: stamp.time_ms, attachment };
             let result = self.command(&context, &batch.submitters[index], command, sink);
-            sink.outcome(number, zxid, result);
+            sink.outcome(self, number, zxid, result);
             number += 1;
         }
         Ok(Fate::Applied)

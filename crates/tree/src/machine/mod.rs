@@ -64,8 +64,14 @@ pub enum Outcome<'a> {
 pub trait Sink {
     /// A change that a watch may be waiting for. Comes before the outcome of its command.
     fn event(&mut self, event: Event<'_>);
-    /// The command of that number in the batch is done.
-    fn outcome(&mut self, number: usize, zxid: i64, result: Result<Outcome<'_>, TreeError>);
+    /// The command of that number in the batch is done; `machine` is as it left it.
+    fn outcome(
+        &mut self,
+        machine: &Machine,
+        number: usize,
+        zxid: i64,
+        result: Result<Outcome<'_>, TreeError>,
+    );
     /// A session ended; its connection, if it is here, is to be closed after its last reply.
     fn session_closed(&mut self, session: SessionId);
 }

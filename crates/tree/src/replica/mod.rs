@@ -34,14 +34,29 @@ use expiry::Expiry;
 /// All calls come from the task that applies the log, in the order of the log, while the machine is
 /// locked: they may only write down what happened and wake somebody.
 pub trait Subscriber: Send + Sync {
-    /// The answer to what was submitted with `token`.
-    fn completed(&self, token: u64, zxid: i64, result: Result<Outcome<'_>, TreeError>);
+    /// The answer to what was submitted with `token`. `view` is the tree just after it: reads that
+    /// waited for this write are answered from it.
+    fn completed(
+        &self,
+        view: &mut View<'_>,
+        token: u64,
+        zxid: i64,
+        result: Result<Outcome<'_>, TreeError>,
+    );
     /// A watch has fired.
     fn notified(&self, event: &Event<'_>);
     /// The session ended or is attached elsewhere now; `moved` tells which.
     fn detached(&self, moved: bool);
     /// Answers may have been lost: the connection must be closed.
     fn interrupted(&self);
+}
+
+/// The tree at one moment, and who watches it.
+pub struct View<'a> {
+    /// The tree.
+    pub machine: &'a Machine,
+    /// This node's watches.
+    pub watches: &'a mut WatchTable,
 }
 
 /// What is known of this node's connections.
@@ -183,10 +198,11 @@ impl Replica {
         self.shared.machine.read()
     }
 
-    /// Works on the watches. Call it with a read guard held, so that nothing fires between looking
-    /// and setting.
-    pub fn with_watches<R>(&self, work: impl FnOnce(&mut WatchTable) -> R) -> R {
-        work(&mut self.shared.local.lock().watches)
+    /// Looks at the tree and its watches as of one moment.
+    pub fn view<R>(&self, look: impl FnOnce(&mut View<'_>) -> R) -> R {
+        let machine = self.shared.machine.read();
+        let mut local = self.shared.local.lock();
+        look(&mut View { machine: &machine, watches: &mut local.watches })
     }
 
     /// The newest transaction applied here.

@@ -8,7 +8,7 @@ use polyport_base::rng::SplitMix64;
 use polyport_cluster::{Committed, Members, Role, SnapshotWrite, StateMachine};
 
 use super::batching::Pending;
-use super::{Local, Shared};
+use super::{Local, Shared, View};
 use crate::machine::{Event, Fate, Machine, Outcome, Sink, Stamp};
 use crate::session::SessionId;
 use crate::watch::Watcher;
@@ -63,19 +63,24 @@ impl Sink for Teller<'_> {
         }
     }
 
-    fn outcome(&mut self, number: usize, zxid: i64, result: Result<Outcome<'_>, TreeError>) {
-        let pending = self.pending.get(number);
+    fn outcome(
+        &mut self,
+        machine: &Machine,
+        number: usize,
+        zxid: i64,
+        result: Result<Outcome<'_>, TreeError>,
+    ) {
         match &result {
-            Ok(Outcome::Attached(session, _, _)) => {
-                // Whoever had the session here before has lost it. The new connection, if it is
-                // here, is known by `Replica::attach` once it has its answer.
-                self.detach(*session, true);
-            }
+            // Whoever had the session here before has lost it. The new connection, if it is here,
+            // is known by `Replica::attach` once it has its answer.
+            Ok(Outcome::Attached(session, _, _)) => self.detach(*session, true),
             Ok(Outcome::Origin(origin, nonce)) => self.opened = Some((*origin, *nonce)),
             _ => {}
         }
+        let pending = self.pending.get(number);
         if let Some(Pending { subscriber: Some(subscriber), token }) = pending {
-            subscriber.completed(*token, zxid, result);
+            let mut view = View { machine, watches: &mut self.local.watches };
+            subscriber.completed(&mut view, *token, zxid, result);
         }
     }
 

@@ -1,0 +1,121 @@
+//! Who a client is: the schemes by which it proves an identity, and the lists it may write.
+
+use std::net::IpAddr;
+
+use base64::Engine;
+use polyport_tree::access::is_ip_pattern;
+use polyport_tree::{Acl, Id, Perms, TreeError};
+use sha1::{Digest, Sha1};
+
+/// The name of a digest user: `user:base64(sha1(user:password))`.
+pub fn digest_id(credentials: &str) -> Option<String> {
+    let (user, _) = credentials.split_once(':')?;
+    let hash = Sha1::digest(credentials.as_bytes());
+    Some(format!("{user}:{}", base64::engine::general_purpose::STANDARD.encode(hash)))
+}
+
+/// The identities of one connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identities {
+    ids: Vec<Id>,
+}
+
+impl Identities {
+    /// Of a client at this address.
+    pub fn at(address: IpAddr) -> Self {
+        Self { ids: vec![Id::new("ip", address.to_canonical().to_string())] }
+    }
+
+    /// Adds one, unless it is there.
+    pub fn add(&mut self, id: Id) {
+        if !self.ids.contains(&id) {
+            self.ids.push(id);
+        }
+    }
+
+    /// All of them.
+    pub fn ids(&self) -> &[Id] {
+        &self.ids
+    }
+
+    /// All of them, borrowed.
+    pub fn borrowed(&self) -> Vec<(&str, &str)> {
+        self.ids.iter().map(|id| (id.scheme.as_str(), id.id.as_str())).collect()
+    }
+
+    /// Whether this is the super user.
+    pub fn is_super(&self) -> bool {
+        self.ids.iter().any(|id| id.scheme == "super")
+    }
+
+    /// A list as it is stored: `auth` replaced by who the client is, duplicates dropped, every id
+    /// checked by its scheme.
+    ///
+    /// # Errors
+    /// `InvalidAcl` if the list is empty, names an unknown scheme or a malformed id, or says `auth`
+    /// when the client has proved nothing.
+    pub fn resolve(&self, asked: Vec<Acl>) -> Result<Vec<Acl>, TreeError> {
+        let mut acl: Vec<Acl> = Vec::with_capacity(asked.len());
+        let mut add = |entry: Acl| {
+            if !acl.contains(&entry) {
+                acl.push(entry);
+            }
+        };
+        for Acl { perms, id } in asked {
+            if perms.0 & !Perms::ALL.0 != 0 {
+                return Err(TreeError::InvalidAcl);
+            }
+            match id.scheme.as_str() {
+                "world" if id.id == "anyone" => add(Acl { perms, id }),
+                "ip" if is_ip_pattern(&id.id) => add(Acl { perms, id }),
+                "digest" if id.id.split(':').count() == 2 => add(Acl { perms, id }),
+                "sasl" | "x509" | "super" if !id.id.is_empty() => add(Acl { perms, id }),
+                "auth" => {
+                    let proved = self.ids.iter().filter(|id| proves(&id.scheme));
+                    let before = proved.clone().count();
+                    if before == 0 {
+                        return Err(TreeError::InvalidAcl);
+                    }
+                    proved.for_each(|id| add(Acl { perms, id: id.clone() }));
+                }
+                _ => return Err(TreeError::InvalidAcl),
+            }
+        }
+        if acl.is_empty() || acl.len() > polyport_tree::command::MAX_ACL {
+            return Err(TreeError::InvalidAcl);
+        }
+        Ok(acl)
+    }
+}
+
+/// Whether having an id of the scheme means that something was proved.
+fn proves(scheme: &str) -> bool {
+    matches!(scheme, "digest" | "sasl" | "x509")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_zookeepers() {
+        // The example of ZooKeeper's administrator's guide.
+        assert_eq!(digest_id("super:admin").unwrap(), "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=");
+        assert_eq!(digest_id("nobody"), None);
+    }
+
+    #[test]
+    fn auth_stands_for_who_the_client_is() {
+        let mut who = Identities::at([127, 0, 0, 1].into());
+        let auth = vec![Acl { perms: Perms::READ, id: Id::new("auth", "") }];
+        assert_eq!(who.resolve(auth.clone()), Err(TreeError::InvalidAcl));
+        who.add(Id::new("digest", "u:h"));
+        let resolved = who.resolve(auth).unwrap();
+        assert_eq!(resolved, [Acl { perms: Perms::READ, id: Id::new("digest", "u:h") }]);
+        for (scheme, id) in [("digest", "u"), ("ip", "x"), ("world", "me"), ("what", "x")] {
+            let acl = vec![Acl { perms: Perms::ALL, id: Id::new(scheme, id) }];
+            assert_eq!(who.resolve(acl), Err(TreeError::InvalidAcl), "{scheme}:{id}");
+        }
+        assert_eq!(who.resolve(Vec::new()), Err(TreeError::InvalidAcl));
+    }
+}
