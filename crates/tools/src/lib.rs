@@ -5,6 +5,8 @@
 //! only the public client protocol, so they also work against a real ZooKeeper. Deliberately absent:
 //! TLS and SASL in the client, and everything of those scripts that concerns the JVM.
 
+mod platform;
+mod properties;
 pub mod zk_cli;
 pub mod zk_client;
 pub mod zk_server;

@@ -136,6 +136,8 @@ impl Client {
 
     /// Ends the session and waits for it; nothing is left of its ephemeral znodes.
     pub fn close(&self) {
+        // A connection that is just being made is waited for, so that the server hears of the end.
+        self.wait_first_attempt(CLOSE_TIMEOUT);
         let connected = {
             let mut inner = self.shared.inner.lock();
             if inner.closing || !inner.state.is_alive() {
@@ -163,8 +165,8 @@ impl Client {
     }
 
     /// Adds credentials to the session. A refusal arrives as the event `AuthFailed`.
-    pub fn add_auth(&self, scheme: &str, auth: &[u8]) {
-        self.shared.add_auth(scheme, auth.to_vec());
+    pub fn add_auth(&self, scheme: &str, auth: Option<&[u8]>) {
+        self.shared.add_auth(scheme, auth.map(<[u8]>::to_vec));
     }
 
     /// Creates a znode; gives its path.
@@ -297,7 +299,7 @@ impl Client {
     pub fn set_acl(&self, path: &str, acl: &[Acl], version: i32) -> Result<Stat> {
         let server_path = self.server_path(path)?;
         if acl.is_empty() {
-            return Err(ClientError::keeper(ErrorCode::INVALID_ACL, path));
+            return Err(ClientError::bare(ErrorCode::INVALID_ACL));
         }
         let request = Request::SetAcl { path: &server_path, acl: acl.to_vec(), version };
         self.stat_of(&request, path)

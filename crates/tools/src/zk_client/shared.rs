@@ -4,10 +4,12 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use bytes::BufMut;
 use parking_lot::{Condvar, Mutex};
+use polyport_zookeeper::codec::jute::Put;
 use polyport_zookeeper::codec::request::WatchLists;
 use polyport_zookeeper::codec::{
-    ErrorCode, OpCode, Request, Response, XID_AUTH, XID_PING, XID_SET_WATCHES,
+    ErrorCode, OpCode, Request, RequestHeader, Response, XID_AUTH, XID_PING, XID_SET_WATCHES,
 };
 
 use super::watches::{Registration, Watches};
@@ -73,7 +75,7 @@ pub(super) struct Inner {
     pub queued: VecDeque<(Call, Vec<u8>)>,
     /// Requests sent, in the order that their replies must come.
     pub pending: VecDeque<Call>,
-    pub auths: Vec<(String, Vec<u8>)>,
+    pub auths: Vec<(String, Option<Vec<u8>>)>,
     pub watches: Watches,
     pub last_zxid: i64,
     pub session_id: i64,
@@ -168,14 +170,14 @@ impl Shared {
     }
 
     /// Adds credentials to the session: sent now if connected, and after every reconnection.
-    pub fn add_auth(&self, scheme: &str, auth: Vec<u8>) {
+    pub fn add_auth(&self, scheme: &str, auth: Option<Vec<u8>>) {
         let mut inner = self.inner.lock();
         if !inner.state.is_alive() {
             return;
         }
         if inner.stream.is_some() {
             let mut frame = Vec::new();
-            Request::Auth { scheme, auth: &auth }.encode_frame(XID_AUTH, &mut frame);
+            encode_auth(scheme, auth.as_deref(), &mut frame);
             inner.write(&frame);
         }
         inner.auths.push((scheme.to_owned(), auth));
@@ -192,6 +194,17 @@ impl Shared {
         }
         true
     }
+}
+
+/// Credentials may be null, which servers refuse, while empty ones may pass as an empty name.
+fn encode_auth(scheme: &str, auth: Option<&[u8]>, out: &mut Vec<u8>) {
+    let mut body = Vec::new();
+    RequestHeader { xid: XID_AUTH, op: OpCode::Auth.into() }.encode(&mut body);
+    body.put_i32(0);
+    body.put_ustring(scheme);
+    body.put_opt_buffer(auth);
+    out.put_u32(body.len() as u32);
+    out.extend_from_slice(&body);
 }
 
 impl Inner {
@@ -217,7 +230,7 @@ impl Inner {
     pub fn prime(&mut self) {
         let mut out = Vec::new();
         for (scheme, auth) in &self.auths {
-            Request::Auth { scheme, auth }.encode_frame(XID_AUTH, &mut out);
+            encode_auth(scheme, auth.as_deref(), &mut out);
         }
         self.encode_watches(&mut out);
         for (call, frame) in self.queued.drain(..) {
