@@ -35,6 +35,9 @@ ONE_SHOT = [
 
 SECOND_SESSION = ["close", "ls /", "history", "printwatches", "connect {server}", "ls /", "quit"]
 
+# Events are printed by another thread, so where they appear between other lines is chance in the real
+# tool: they are compared as a sequence of their own.
+EVENT = re.compile(r"\nWATCHER::\n\n(WatchedEvent .*)\n")
 PROMPT = re.compile(r"^\[zk: .*?\(\w+\) (\d+)\] ", re.M)
 
 
@@ -53,11 +56,11 @@ def run(tool, arguments, stdin):
     result = subprocess.run(
         tool + arguments, input=stdin, capture_output=True, text=True, timeout=300
     )
-    return normalise(result.stdout), normalise(result.stderr), result.returncode
+    return EVENT.sub("", normalise(result.stdout)), normalise(result.stderr), result.returncode
 
 
 def session(tool, server, lines):
-    """Output and errors of each command: both streams go to one pipe so that they keep their order."""
+    """Output and errors, through one pipe so that they keep their order; events; exit code."""
     result = subprocess.run(
         tool + ["-server", server],
         input="".join(line + "\n" for line in lines),
@@ -66,11 +69,12 @@ def session(tool, server, lines):
         text=True,
         timeout=300,
     )
-    return normalise(result.stdout), result.returncode
+    text = normalise(result.stdout)
+    return EVENT.sub("", text), EVENT.findall(text), result.returncode
 
 
 def by_command(text):
-    parts = PROMPT.split(text.replace("(STATE)", "(CONNECTED)"))
+    parts = PROMPT.split(text)
     return [parts[0]] + parts[2::2]
 
 
@@ -106,9 +110,9 @@ def main():
 
     for script in (lines, [line.format(server=args.server) for line in SECOND_SESSION]):
         clean()
-        their_text, their_code = session(real, args.server, script)
+        their_text, their_events, their_code = session(real, args.server, script)
         clean()
-        our_text, our_code = session(ours, args.server, script)
+        our_text, our_events, our_code = session(ours, args.server, script)
         theirs, mine = by_command(their_text), by_command(our_text)
         if len(theirs) != len(mine):
             print(f"!!! {len(theirs)} prompts by the real tool, {len(mine)} by ours")
@@ -118,7 +122,8 @@ def main():
             total += 1
             same += equal
             names.setdefault(title.split()[0] if title.split() else title, []).append(equal)
-        total += 1
+        total += 2
+        same += compare("events", "\n".join(their_events), "\n".join(our_events))
         same += compare("exit code", their_code, our_code)
     clean()
     real_results = [run(real, ["-server", args.server] + command, "") for command in ONE_SHOT]

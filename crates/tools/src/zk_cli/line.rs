@@ -65,7 +65,7 @@ mod tests {
             ("create /a 'it is' acl", &["create", "/a", "it is", "acl"]),
             ("create /a ''", &["create", "/a", ""]),
             ("set /a \"x\"y", &["set", "/a", "x", "y"]),
-            ("set /a b\"c d\"", &["set", "/a", "b\"c", "d"]),
+            ("set /a b\"c d\"", &["set", "/a", "b\"c", "d\""]),
             ("set /a \"open", &["set", "/a", "open"]),
             ("set /a it's", &["set", "/a", "it's"]),
             ("   ", &[" "]),

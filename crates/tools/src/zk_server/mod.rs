@@ -21,6 +21,8 @@ const START_TIME: Duration = Duration::from_secs(1);
 /// How long a stop waits for the process to end.
 const STOP_TIME: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(20);
+/// The name that the server is called by.
+const SERVER_NAME: &str = "polyport";
 const PID_FILE: &str = "zookeeper_server.pid";
 /// Where a server without a configuration keeps its data.
 const DEFAULT_DATA: &str = "./data";
@@ -137,10 +139,9 @@ impl<'a> Tool<'a> {
 
     /// The server's command line.
     fn command(&self) -> std::io::Result<Command> {
-        let executable = std::env::current_exe()?;
-        let mut command = Command::new(&executable);
+        let mut command = Command::new(std::env::current_exe()?);
         // Not the name of this tool, by which the executable would become it again.
-        command.arg0(&executable).arg("serve");
+        command.arg0(SERVER_NAME).arg("serve");
         if let Some(config) = &self.config_path {
             command.arg("--import").arg(config);
         }
