@@ -98,7 +98,7 @@ pub fn base64(data: &[u8]) -> String {
 pub fn from_base64(text: &str) -> Result<Vec<u8>, String> {
     let body = text.trim_end_matches('=');
     let padding = text.len() - body.len();
-    if padding > 2 || (padding > 0 && text.len() % 4 != 0) || body.len() % 4 == 1 {
+    if padding > 2 || (padding > 0 && !text.len().is_multiple_of(4)) || body.len() % 4 == 1 {
         return Err("Input byte array has wrong 4-byte ending unit".to_owned());
     }
     let mut data = Vec::with_capacity(body.len() / 4 * 3 + 2);

@@ -124,8 +124,9 @@ impl Shell {
                 return Ok(Flow::Quit);
             }
             ("redo", Some(index)) => {
-                if self.redo(index)? == Flow::Quit {
-                    return Ok(Flow::Quit);
+                let flow = self.redo(index)?;
+                if flow == Flow::Quit {
+                    return Ok(flow);
                 }
             }
             ("history", _) => self.print_history(),

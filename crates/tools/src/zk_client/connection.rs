@@ -160,16 +160,23 @@ fn attach(
         inner.session_id = response.session_id;
         inner.password = response.password.to_vec();
         inner.session_is_real |= !read_only;
-        inner.stream = Some(frames.stream.try_clone()?);
         inner.state = state;
     }
     *connected = true;
-    // The event comes before any reply: it is told before the requests that waited are sent.
+    // The event comes before any reply. Until the stream is given away, requests wait in line, so
+    // none overtakes those that waited for the connection.
     shared.deliver(&WatchedEvent::session(match state {
         State::ConnectedReadOnly => KeeperState::ConnectedReadOnly,
         _ => KeeperState::SyncConnected,
     }));
-    shared.inner.lock().prime();
+    {
+        let mut inner = shared.inner.lock();
+        if inner.closing {
+            return Err(End::Lost);
+        }
+        inner.stream = Some(frames.stream.try_clone()?);
+        inner.prime();
+    }
     shared.changed.notify_all();
     serve(shared, &mut frames, timeout, read_only.then_some(server))
 }

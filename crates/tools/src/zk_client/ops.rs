@@ -130,8 +130,9 @@ impl Client {
 
     /// Waits until the first attempt to connect has succeeded or failed, or the time is over.
     pub fn wait_first_attempt(&self, timeout: Duration) {
-        self.shared
-            .wait(timeout, |inner| inner.state != State::Connecting || inner.failed_attempts > 0);
+        self.shared.wait(timeout, |inner| {
+            inner.stream.is_some() || !inner.state.is_alive() || inner.failed_attempts > 0
+        });
     }
 
     /// Ends the session and waits for it; nothing is left of its ephemeral znodes.
