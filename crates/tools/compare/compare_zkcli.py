@@ -3,10 +3,13 @@
     compare_zkcli.py --server 127.0.0.1:2181 --jars DIR_OF_ZOOKEEPER_JARS --ours PATH_TO_BINARY
                      [--commands commands.txt]
 
+ensemble_commands.txt is for a server with reconfigEnabled=true, skipACL=yes, standaloneEnabled=false.
+
 Three passes for each tool: the whole file piped into one session, some commands in one-shot form with
 their exit codes, and a second session for what ends it. Zxids, session ids and dates are replaced by
 their kind before comparing; error output is compared too. Prints the differences command by command;
-exit code 1 if there is one. The server must allow TTL znodes and have /cmp and /p free.
+exit code 1 if there is one. The real tool breaks echoed lines at 80 columns, prompt included: commands must
+be shorter. The server must allow TTL znodes and have /cmp and /p free.
 """
 
 import argparse
@@ -47,6 +50,7 @@ def normalise(text):
     text = re.sub(r"([cmp]Zxid = )0x[0-9a-f]+", r"\1ZXID", text)
     text = re.sub(r"(zxid: )\d+", r"\1ZXID", text)
     text = re.sub(r"(ephemeralOwner = 0x)[1-9a-f][0-9a-f]*", r"\1OWNER", text)
+    text = re.sub(r"^(version=)?[1-9a-f]0000[0-9a-f]{4}\b", r"\1VERSION", text, flags=re.M)
     # A session that is still connecting when the prompt is printed says so.
     text = re.sub(r"\((CONNECTING|CONNECTED)\)", "(STATE)", text)
     return text

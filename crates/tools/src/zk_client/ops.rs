@@ -411,8 +411,8 @@ impl Client {
         version: i64,
     ) -> Result<(Option<Vec<u8>>, Stat)> {
         let request = Request::Reconfig { joining, leaving, new_members, version };
-        let reply = self.wait(self.shared.submit(&request, None)).map_err(ClientError::bare)?;
-        match reply {
+        // ZooKeeper's client names the empty path in this request's errors.
+        match self.call(&request, "", None)? {
             Response::Data(data, stat) => Ok((data, stat)),
             _ => Err(unexpected("")),
         }
