@@ -3,4 +3,6 @@
 //! Reference: `zookeeper.jute` and the behaviour of Apache ZooKeeper 3.9. Deliberately absent:
 //! ZooKeeper's server-to-server protocols (quorum and election); the cluster crate replaces them.
 
+pub mod auth;
 pub mod codec;
+pub mod server;

@@ -11,6 +11,7 @@ use polyport_wire::Cursor;
 use tokio::time::Instant;
 
 use crate::session::{SessionId, Sessions};
+use crate::watch::Watcher;
 
 /// Set by a connection whenever its client says something; cleared when the leader is told.
 #[derive(Clone, Debug, Default)]
@@ -106,8 +107,12 @@ impl super::Replica {
         self.shared.expiry.lock().attach(session, touch);
     }
 
-    /// The connection is gone; the session lives until its timeout.
-    pub fn forget(&self, session: SessionId) {
-        self.shared.expiry.lock().detach(session);
+    /// A connection is gone; its session, unless another connection of this node has it by now, is
+    /// no longer reported and lives until its timeout.
+    pub fn forget_if(&self, session: SessionId, watcher: Watcher) {
+        let local = self.shared.local.lock();
+        if local.attached.get(&session).is_none_or(|attached| *attached == watcher) {
+            self.shared.expiry.lock().detach(session);
+        }
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Queued {
     Write(Write),
     /// A read behind a write: the whole frame after its length.
     Read(Bytes, Instant),
+    /// A request behind a write that was refused without asking the tree.
+    Failed { xid: i32, code: ErrorCode },
 }
 
 /// What is needed to answer a write.
@@ -75,7 +77,6 @@ pub(super) struct Owed {
     pub(super) ending: Option<Ending>,
     /// The answer to the handshake's command.
     pub(super) attached: Option<Result<(SessionId, [u8; 16], i32), TreeError>>,
-    sent_events: u64,
 }
 
 /// Shared by a connection's task and the task that applies the log.
@@ -130,6 +131,11 @@ impl Outbound {
 }
 
 impl Owed {
+    /// Bytes that are no request: the connection cannot go on.
+    pub(super) fn end_malformed(&mut self) {
+        self.ending.get_or_insert(Ending::Refused);
+    }
+
     /// Appends a frame.
     pub(super) fn frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
@@ -218,12 +224,20 @@ impl Subscriber for Outbound {
         } else if lost {
             owed.ending.get_or_insert(Ending::Moved);
         }
-        while let Some(Queued::Read(..)) = owed.queue.front() {
-            if let Some(Queued::Read(frame, since)) = owed.queue.pop_front() {
-                let mut place = read::Place { machine: view.machine, watches: Some(view.watches) };
-                let who = self.who.lock().clone();
-                read::answer(&frame, &mut place, self, &who, &mut owed);
-                self.stats.answered(since);
+        while !matches!(owed.queue.front(), None | Some(Queued::Write(_))) {
+            match owed.queue.pop_front() {
+                Some(Queued::Read(frame, since)) => {
+                    let watches = Some(&mut *view.watches);
+                    let mut place = read::Place { machine: view.machine, watches };
+                    let who = self.who.lock().clone();
+                    read::answer(&frame, &mut place, self, &who, &mut owed);
+                    self.stats.answered(since);
+                }
+                Some(Queued::Failed { xid, code }) => {
+                    owed.reply(xid, zxid, code);
+                    self.stats.sent();
+                }
+                _ => {}
             }
         }
         self.check(&mut owed);
@@ -262,7 +276,6 @@ impl Subscriber for Outbound {
 impl Owed {
     /// Appends a watch notification.
     pub(super) fn event(&mut self, kind: EventKind, path: &str, zxid: i64) {
-        self.sent_events += 1;
         self.frame(|out| {
             ReplyHeader { xid: XID_NOTIFICATION, zxid, err: ErrorCode::OK }.encode(out);
             out.put_i32(event_number(kind));
