@@ -4,3 +4,4 @@
 //! ZooKeeper's server-to-server protocols (quorum and election); the cluster crate replaces them.
 
 pub mod codec;
+pub mod import;
