@@ -153,10 +153,14 @@ impl Layers {
 
     /// Puts environment variables on top: `POLYPORT_DATA_DIR` is `data_dir`, and two underscores
     /// stand for the dot, so `POLYPORT_ZOOKEEPER__TICK_TIME_MS` is `zookeeper.tick_time_ms`.
-    /// Variables without the prefix are not looked at.
+    /// Variables without the prefix are not looked at, nor are those that Kubernetes sets for a
+    /// service named polyport (`POLYPORT_SERVICE_HOST`, `POLYPORT_PORT_2181_TCP`).
     pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut named: Vec<_> = variables
             .into_iter()
+            .filter(|(name, _)| {
+                !name.starts_with("POLYPORT_SERVICE_") && !name.starts_with("POLYPORT_PORT")
+            })
             .filter_map(|(name, value)| {
                 let key = name.strip_prefix("POLYPORT_")?.to_lowercase().replace("__", ".");
                 Some((name, key, value))
@@ -306,6 +310,7 @@ fn key_of_line(line: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn reasons(layers: Layers) -> Vec<String> {
         layers.finish().unwrap_err().iter().map(ToString::to_string).collect()
@@ -351,6 +356,23 @@ mod tests {
         assert_eq!(loaded.config.cluster.secret, "123");
         assert_eq!(loaded.config.zookeeper.four_letter_words, ["stat", "ruok"]);
         assert_eq!(loaded.config.zookeeper.listen.0, None);
+    }
+
+    #[test]
+    fn variables_of_kubernetes_are_not_settings() {
+        let names = ["POLYPORT_SERVICE_HOST", "POLYPORT_PORT", "POLYPORT_PORT_2181_TCP_ADDR"];
+        let layers = Layers::new().environment(names.map(|n| (n.to_owned(), "x".to_owned())));
+        assert_eq!(layers.finish().unwrap().config, Config::default());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "[\\[\\]{}a-z_=.,\"'#0-9\\n -]{0,80}", key in "[a-z_.]{0,20}") {
+            let _ = Layers::new().toml(Path::new("p.toml"), &text).finish();
+            let _ = Layers::new().set(&text).set(&format!("{key}={text}")).finish();
+            let _ = Layers::new().set(&format!("zookeeper.listen={text}")).finish();
+            let _ = Layers::new().set(&format!("cluster.nodes={text}")).finish();
+        }
     }
 
     #[test]
