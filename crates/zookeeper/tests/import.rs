@@ -207,6 +207,21 @@ fn a_damaged_snapshot_gives_way_to_the_one_before() {
 }
 
 #[test]
+fn a_damaged_compressed_snapshot_gives_way_too() {
+    let copy = Copy::of("gz-3.9");
+    let newest = copy.files("data", "snapshot.").pop().unwrap();
+    let whole = std::fs::read(&newest).unwrap();
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        std::fs::write(&newest, &damaged).unwrap();
+        similar(&lines(&import(copy.path()).unwrap()), &expected("gz-3.9"));
+        std::fs::write(&newest, &whole[..at]).unwrap();
+        similar(&lines(&import(copy.path()).unwrap()), &expected("gz-3.9"));
+    }
+}
+
+#[test]
 fn without_any_valid_snapshot_the_reasons_are_told() {
     let copy = Copy::of("full-3.8");
     for snapshot in copy.files("data", "snapshot.") {
