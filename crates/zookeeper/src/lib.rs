@@ -6,3 +6,4 @@
 pub mod auth;
 pub mod codec;
 pub mod server;
+pub mod import;

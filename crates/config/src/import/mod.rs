@@ -1,0 +1,34 @@
+//! Files of the systems that Polyport stands in for, read as settings of `polyport.toml`.
+
+pub mod properties;
+pub mod zoo_cfg;
+
+use std::path::Path;
+
+use crate::layers::{Origin, Problem, Setting, Warning};
+
+/// What a file of another system means here.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Imported {
+    /// What takes effect.
+    pub settings: Vec<Setting>,
+    /// What does not, and why.
+    pub warnings: Vec<Warning>,
+    /// What stops the start.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads a file of another system: `zoo.cfg`, or any other file in the same format.
+pub fn file(path: &Path) -> Imported {
+    match std::fs::read(path) {
+        Ok(bytes) => zoo_cfg::import(path, &bytes),
+        Err(error) => Imported {
+            problems: vec![Problem {
+                origin: Origin::WholeFile(path.to_owned()),
+                key: "file".to_owned(),
+                reason: format!("cannot be read: {error}"),
+            }],
+            ..Imported::default()
+        },
+    }
+}
