@@ -1,0 +1,115 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand};
+use polyport_config::{Layers, Loaded, Problem};
+
+use crate::{serve, tools};
+
+#[derive(Parser)]
+#[command(name = "polyport", version, about = "One server for the message-queue-and-microservices stack")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a node.
+    Serve(Configuration),
+    /// Read the configuration, name every problem in it, and exit with 1 if there is one.
+    CheckConfig(Configuration),
+    /// Print a complete polyport.toml with every key, its default and what it means.
+    Config,
+    /// Link the tools of other systems (zkCli.sh, zkServer.sh …) to this program.
+    InstallTools {
+        /// Directory to put the links in; made if it is not there.
+        dir: PathBuf,
+    },
+}
+
+/// Where the configuration comes from: later wins over earlier, in the order file, imports,
+/// environment (POLYPORT_SECTION__KEY), --set.
+#[derive(Args)]
+pub(crate) struct Configuration {
+    /// A polyport.toml. Without one, every key has its default.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// A configuration file of another system: zoo.cfg.
+    #[arg(long)]
+    import: Vec<PathBuf>,
+    /// One key, as section.key=value.
+    #[arg(long)]
+    set: Vec<String>,
+    /// Listen beyond loopback even while default secrets are in force.
+    #[arg(long)]
+    insecure_defaults: bool,
+}
+
+impl Configuration {
+    fn load(&self) -> Result<Loaded, Vec<Problem>> {
+        let mut layers = Layers::new();
+        if let Some(file) = &self.config {
+            layers = layers.toml_file(file);
+        }
+        for file in &self.import {
+            layers = layers.import_file(file);
+        }
+        layers = layers.environment(std::env::vars());
+        for text in &self.set {
+            layers = layers.set(text);
+        }
+        if self.insecure_defaults {
+            layers = layers.set("insecure_defaults=true");
+        }
+        layers.finish()
+    }
+
+    /// The configuration, or every problem with it on standard error.
+    fn checked(&self) -> Option<Loaded> {
+        let loaded = match self.load() {
+            Ok(loaded) => loaded,
+            Err(problems) => {
+                problems.iter().for_each(|problem| eprintln!("error: {problem}"));
+                return None;
+            }
+        };
+        loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        if let Err(broken) = loaded.config.validate() {
+            broken.iter().for_each(|rule| eprintln!("error: {rule}"));
+            return None;
+        }
+        Some(loaded)
+    }
+}
+
+/// Runs the command; the answer is the exit code.
+pub(crate) fn run(started: Instant) -> i32 {
+    let result = match Cli::parse().command {
+        Command::Serve(configuration) => match configuration.checked() {
+            Some(loaded) => serve::serve(loaded.config, started),
+            None => return 1,
+        },
+        Command::CheckConfig(configuration) => match configuration.checked() {
+            Some(_) => {
+                println!("configuration OK");
+                return 0;
+            }
+            None => return 1,
+        },
+        Command::Config => {
+            print!("{}", polyport_config::Config::default().to_toml_documented());
+            return 0;
+        }
+        Command::InstallTools { dir } => tools::install(&dir),
+    };
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            1
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A node's life: start, serve, stop.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use polyport_base::clock::SystemClock;
+use polyport_cluster::transport::Secret;
+use polyport_cluster::{Cluster, Proposals};
+use polyport_config::Config;
+use polyport_storage::DirLock;
+use polyport_tree::replica::Unstarted;
+use polyport_zookeeper::server::Server;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::wiring;
+
+/// Starts a node and serves until it is told to stop.
+pub(crate) fn serve(config: Config, started: Instant) -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::INFO)
+        .with_target(false)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(config, started))
+}
+
+async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
+    let _lock = DirLock::acquire(&config.data_dir)?;
+    let clock = Arc::new(SystemClock);
+    let proposals = Proposals::new();
+    let mut nonce = [0; 8];
+    getrandom::fill(&mut nonce).context("no randomness")?;
+    let tree = Unstarted::new(
+        wiring::replica(&config),
+        clock.clone(),
+        proposals.clone(),
+        u64::from_ne_bytes(nonce),
+    );
+    let cluster = Cluster::start_tcp(
+        wiring::cluster(&config),
+        &config.node.listen.to_string(),
+        Secret::new(config.cluster.secret.clone()),
+        tree.state_machine(),
+        proposals,
+        clock,
+        tree.on_note(),
+    )
+    .await?;
+    let replica = tree.start(cluster.clone());
+    let server = Server::new(wiring::zookeeper(&config), replica);
+    if let Some(listen) = &config.zookeeper.listen.0 {
+        server.listen(&listen.to_string()).await?;
+    }
+    let mut status = cluster.status();
+    // A node alone leads at once; a cluster may take as long as its members do.
+    let ready = tokio::time::timeout(Duration::from_secs(2), status.wait_for(|s| s.in_quorum));
+    let quorum = ready.await.is_ok();
+    println!("{}", banner(&config, started.elapsed(), quorum));
+    stopped(status).await?;
+    tracing::info!("stopping");
+    server.drain();
+    cluster.transfer().await;
+    cluster.shutdown().await;
+    Ok(())
+}
+
+/// Returns when the node is asked to stop, and with an error when it cannot go on.
+async fn stopped(
+    mut status: tokio::sync::watch::Receiver<polyport_cluster::Status>,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        _ = status.wait_for(|status| status.failed) => {
+            anyhow::bail!("the node has failed; the log above says why")
+        }
+    }
+}
+
+fn banner(config: &Config, took: Duration, quorum: bool) -> String {
+    let mut text = String::new();
+    let state = if quorum { "ready" } else { "up, waiting for a majority of the cluster" };
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "Polyport {} is {state} ({:.2} s), node {}, data in {}\n",
+        env!("CARGO_PKG_VERSION"),
+        took.as_secs_f64(),
+        config.node.id,
+        config.data_dir.display()
+    );
+    let mut row = |what: &str, address: String, hint: String| {
+        let _ = writeln!(text, "  {what:<18} {address:<22} {hint}");
+    };
+    if let Some(listen) = &config.zookeeper.listen.0 {
+        row("ZooKeeper", listen.to_string(), format!("zkCli.sh -server {listen} ls /"));
+    }
+    row("nodes", config.node.listen.to_string(), "for other Polyport nodes".to_owned());
+    text
+}
