@@ -10,7 +10,8 @@ use crate::args::Args;
 use crate::connection::{Granted, Session, call, handshake, open};
 use crate::frames;
 
-/// The resolution of the result.
+/// The resolution of the result, until a hundredth of the time elapsed is more: a server that takes
+/// seconds must not be buried under probes.
 const BETWEEN_PROBES: Duration = Duration::from_millis(4);
 
 /// Starts a server and asks it, every few milliseconds, for a session and the root's data, until it
@@ -56,7 +57,7 @@ fn await_answer(
                 let _ = answered.send(start.elapsed());
             }
         });
-        if let Ok(elapsed) = answers.recv_timeout(BETWEEN_PROBES) {
+        if let Ok(elapsed) = answers.recv_timeout(BETWEEN_PROBES.max(start.elapsed() / 100)) {
             return Ok(elapsed);
         }
         if let Some(status) = child.try_wait()? {
