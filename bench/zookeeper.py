@@ -14,16 +14,20 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
 
 import peers
-from table import Samples, number, table
+from bars import bars
+from table import Samples, table
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
 PARTS = ["startup", "idle", "throughput", "latency", "memory", "failover"]
+# The part of the machine that other processes may take without a run being repeated.
+QUIET = 0.15
 OPS = ["create", "set", "get", "children", "mix70"]
 
 
@@ -40,8 +44,10 @@ class Bench:
         self.samples = Samples()
         self.load_binary = os.environ.get("LOAD_BIN", str(TARGET / "release/polyport-bench-zookeeper"))
         self.other_cpu = []
-        # Writes a second that half of is asked for in the latency part, by number of nodes.
+        # The real ZooKeeper's best writes a second, and the rate that the latency part asks for in
+        # all rounds: half of the first round's best. Both by number of nodes.
         self.peak = {}
+        self.rate = {}
 
     def load(self, service, *arguments, timeout=600):
         """Runs the load generator on a service."""
@@ -58,14 +64,24 @@ class Bench:
         """A timed run on keys that are there."""
         seconds = 2 if self.options.quick else 5
         warmup = 1 if self.options.quick else 2
-        report = self.load(
-            service, "--op", op, "--connections", connections, "--pipeline", pipeline,
-            "--seconds", seconds, "--warmup", warmup, "--skip-setup",
-            "--watch-pids", service.pids(), *more,
-        )
-        self.other_cpu.append(report["other_cpu_s"] / report["seconds"] / os.cpu_count())
+        best = None
+        # A run that other processes took much of the machine from says little: the quietest counts.
+        for _ in range(1 + self.options.retries):
+            report = self.load(
+                service, "--op", op, "--connections", connections, "--pipeline", pipeline,
+                "--seconds", seconds, "--warmup", warmup, "--skip-setup",
+                "--watch-pids", service.pids(), *more,
+            )
+            others = max(0, report["other_cpu_s"]) / report["seconds"] / os.cpu_count()
+            if best is None or others < best[0]:
+                best = (others, report)
+            if others <= QUIET:
+                break
+        others, report = best
+        self.other_cpu.append(others)
         say(f"    {op} {connections}x{pipeline}: {report['ops_per_s']:,.0f}/s "
-            f"p50 {report['p50_us']:.0f} p99 {report['p99_us']:.0f} us")
+            f"p50 {report['p50_us']:.0f} p99 {report['p99_us']:.0f} us, "
+            f"others {others:.0%}")
         return report
 
     def warm(self, service):
@@ -95,16 +111,20 @@ class Bench:
 
     def latency(self, service, nodes):
         """Writes at half of what the real ZooKeeper can do, open loop."""
-        if nodes not in self.peak:
-            runs = [self.run_load(service, "set", c, 16) for c in (16, 128)]
-            self.peak[nodes] = max(run["ops_per_s"] for run in runs)
-        rate = self.peak[nodes] / 2
+        if nodes not in self.rate:
+            if nodes not in self.peak:
+                runs = [self.run_load(service, "set", c, 16) for c in (16, 128)]
+                self.peak[nodes] = max(run["ops_per_s"] for run in runs)
+            self.rate[nodes] = round(self.peak[nodes] / 2)
+        rate = self.rate[nodes]
         report = self.run_load(service, "set", 16, 64, "--rate", rate)
         if report["ops_per_s"] < 0.95 * rate:
-            say(f"    did not keep up with {rate:,.0f}/s")
+            say(f"    did not keep up with {rate:,}/s")
+        add = lambda what, value: self.samples.add(("latency", nodes, what), service.name, value)
+        add("asked, writes/s", rate)
+        add("answered, writes/s", report["ops_per_s"])
         for quantile in ("p50", "p99", "p999"):
-            self.samples.add(("latency", nodes, f"set at {number(rate)}/s: {quantile}, us"),
-                             service.name, report[f"{quantile}_us"])
+            add(f"{quantile}, us", report[f"{quantile}_us"])
 
     def loaded(self, service, nodes):
         """The parts that want a warm service under load."""
@@ -186,11 +206,12 @@ class Bench:
             finally:
                 load.kill()
                 load.wait()
+            gap = report["gap_end_unix_ms"] - killed
             if not report["gap_start_unix_ms"] - 50 <= killed <= report["gap_end_unix_ms"]:
                 say(f"    the longest gap is not the kill's: killed {killed:.0f}, {report}")
+                gap = report["longest_gap_ms"]
             if not report["recovered"]:
                 say(f"    did not recover: {report}")
-            gap = report["gap_end_unix_ms"] - killed
             add = lambda what, unit, value: self.samples.add(
                 ("other", f"failover: {what}", unit), service.name, value)
             add("kill to next acknowledged write", "ms", gap)
@@ -247,6 +268,8 @@ class Bench:
             f"### {title}\n\n{table(self.samples, kind, columns, titles)}\n"
             for kind, title, columns, titles in parts if self.samples.measures(kind)
         ]
+        if judged := bars(self.samples, peers.Polyport.name, self.options.reference.name):
+            text.append(f"### Bars\n\n{judged}\n")
         if self.other_cpu:
             share = sorted(self.other_cpu)[len(self.other_cpu) // 2]
             text.append(f"Other processes took {share:.0%} of the machine in the median run, "
@@ -271,6 +294,8 @@ def parse():
     parser.add_argument("--nodes", default="1,3", help="numbers of nodes, 1 and 3 by default")
     parser.add_argument("--peer", choices=["3.8", "3.9"], default="3.8")
     parser.add_argument("--peer-only", action="store_true", help="only the real ZooKeeper")
+    parser.add_argument("--retries", type=int, default=2,
+                        help="of a run that other processes disturbed")
     parser.add_argument("--base-port", type=int, default=23810, help="of 25 ports")
     parser.add_argument("--dir", type=pathlib.Path, default=work / "data", help="not on tmpfs")
     parser.add_argument("--json", type=pathlib.Path, default=work / "result.json")
@@ -313,14 +338,17 @@ def main():
         subprocess.run(["cargo", "build", "--release", "-q", "-p", "polyport-bench-zookeeper"],
                        cwd=REPOSITORY, check=True)
     bench = Bench(options)
+    # SystemExit, so that servers are ended also when the bench is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         for number_of_round in range(1, options.rounds + 1):
             say(f"round {number_of_round} of {options.rounds}")
             bench.round(services, number_of_round)
             bench.write_json()
     finally:
+        # Directories of a failed run stay: their logs say why.
         for service in services:
-            service.remove()
+            service.stop()
         bench.write_json()
         print(bench.report())
 
