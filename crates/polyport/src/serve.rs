@@ -18,13 +18,22 @@ use crate::wiring;
 
 /// Starts a node and serves until it is told to stop.
 pub(crate) fn serve(config: Config, started: Instant) -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::INFO)
-        .with_target(false)
-        .init();
+    log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(config, started))
+}
+
+/// Our own events from INFO on; of the consensus library only what is wrong.
+fn log_to_stderr() {
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::prelude::*;
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .with_target(false);
+    let levels = Targets::new().with_default(LevelFilter::INFO).with_target("openraft", LevelFilter::ERROR);
+    tracing_subscriber::registry().with(lines).with(levels).init();
 }
 
 async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
