@@ -20,8 +20,8 @@ use tokio::sync::watch;
 
 pub use reconfigure::ClusterError;
 pub(crate) use reconfigure::reconfigure;
-pub use status::{Status, Standing};
 pub(crate) use status::{Heard, members_of};
+pub use status::{Standing, Status};
 
 use crate::raft::{Dialer, Inbound, LogStore, MachineStore, Raft, WalWorker, serve};
 use crate::transport::{Connection, Secret, Tcp, TcpListener, Transport};
@@ -141,16 +141,8 @@ impl Cluster {
             io::Error::new(error.kind(), format!("node port {listen}: {error}"))
         })?;
         let tcp = Tcp::new(secret);
-        let cluster = Self::start(
-            options,
-            OsDisk,
-            tcp,
-            machine,
-            proposals,
-            clock,
-            Arc::new(on_note),
-        )
-        .await?;
+        let cluster =
+            Self::start(options, OsDisk, tcp, machine, proposals, clock, Arc::new(on_note)).await?;
         let handle = cluster.clone();
         tokio::spawn(listener.run(move |connection| handle.accept(connection)));
         Ok(cluster)
@@ -310,7 +302,13 @@ impl<T: Transport, D: Disk> Control for Core<T, D> {
         members: Members,
         version: Option<u64>,
     ) -> BoxFuture<'_, Result<(), ClusterError>> {
-        Box::pin(reconfigure::anywhere(self.status.clone(), &self.raft, &self.dialer, members, version))
+        Box::pin(reconfigure::anywhere(
+            self.status.clone(),
+            &self.raft,
+            &self.dialer,
+            members,
+            version,
+        ))
     }
 
     fn transfer(&self) -> BoxFuture<'_, ()> {

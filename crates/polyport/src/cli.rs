@@ -9,7 +9,11 @@ use polyport_config::{Layers, Loaded, Problem};
 use crate::{serve, tools};
 
 #[derive(Parser)]
-#[command(name = "polyport", version, about = "One server for the message-queue-and-microservices stack")]
+#[command(
+    name = "polyport",
+    version,
+    about = "One server for the message-queue-and-microservices stack"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -32,7 +32,8 @@ fn log_to_stderr() {
         .with_writer(std::io::stderr)
         .with_ansi(ansi)
         .with_target(false);
-    let levels = Targets::new().with_default(LevelFilter::INFO).with_target("openraft", LevelFilter::ERROR);
+    let levels =
+        Targets::new().with_default(LevelFilter::INFO).with_target("openraft", LevelFilter::ERROR);
     tracing_subscriber::registry().with(lines).with(levels).init();
 }
 

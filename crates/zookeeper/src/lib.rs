@@ -5,5 +5,5 @@
 
 pub mod auth;
 pub mod codec;
-pub mod server;
 pub mod import;
+pub mod server;

@@ -120,8 +120,7 @@ async fn is_new_cluster<T: Transport, D: Disk>(
     members: &Members,
     dialer: &Dialer<T, D>,
 ) -> bool {
-    let voters: Vec<_> =
-        members.iter().filter(|(_, member)| member.role == Role::Voter).collect();
+    let voters: Vec<_> = members.iter().filter(|(_, member)| member.role == Role::Voter).collect();
     let me = usize::from(members.get(&node).is_some_and(|member| member.role == Role::Voter));
     let mut told = false;
     loop {

@@ -125,12 +125,7 @@ pub(super) fn follow<D: Disk>(
     receiver
 }
 
-fn read(
-    node: NodeId,
-    metrics: &RaftMetrics<Types>,
-    heard: &Heard,
-    patience: Duration,
-) -> Status {
+fn read(node: NodeId, metrics: &RaftMetrics<Types>, heard: &Heard, patience: Duration) -> Status {
     let members = members(metrics);
     let leader = metrics.current_leader.map(NodeId);
     let (standing, in_quorum) = match metrics.state {

@@ -204,9 +204,7 @@ pub(crate) fn encode_append_result(result: &StreamAppendResult<Types>) -> Bytes 
     out.into()
 }
 
-pub(crate) fn decode_append_result(
-    bytes: &[u8],
-) -> Result<StreamAppendResult<Types>, DecodeError> {
+pub(crate) fn decode_append_result(bytes: &[u8]) -> Result<StreamAppendResult<Types>, DecodeError> {
     let mut cursor = Cursor::new(bytes);
     Ok(match cursor.u8("append result")? {
         0 => Ok(opt_log_id(&mut cursor)?),

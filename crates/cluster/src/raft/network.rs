@@ -13,9 +13,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes};
 use futures_util::{Stream, StreamExt};
 use openraft::base::{BoxFuture, BoxStream};
-use openraft::errors::{
-    NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable,
-};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkV2};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
@@ -304,4 +302,3 @@ impl<T: Transport, D: Disk> RaftNetworkV2<Types> for PeerNetwork<T, D> {
         self.ask(question, &option, |_| Ok(())).await.map(Ok)
     }
 }
-

@@ -213,4 +213,3 @@ async fn proposals<D: Disk, S: StateMachine>(
     }
     Ok(())
 }
-

@@ -151,7 +151,11 @@ impl<D: Disk, S: StateMachine> RaftStateMachine<Types> for MachineStore<D, S> {
         Builder { store: self.clone(), meta, write }
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta, file: SnapshotFile) -> io::Result<()> {
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        file: SnapshotFile,
+    ) -> io::Result<()> {
         let mut inner = self.0.lock();
         let mut reader = inner.store.open(file.0)?;
         inner.machine.restore(&mut reader)?;

@@ -11,12 +11,27 @@ use super::Types;
 
 /// A piece of work for the journal.
 pub(crate) enum Job {
-    Append { entries: Vec<(u64, Vec<u8>, Bytes)>, flushed: IOFlushed<Types> },
-    Vote { bytes: Vec<u8>, done: oneshot::Sender<std::io::Result<()>> },
+    Append {
+        entries: Vec<(u64, Vec<u8>, Bytes)>,
+        flushed: IOFlushed<Types>,
+    },
+    Vote {
+        bytes: Vec<u8>,
+        done: oneshot::Sender<std::io::Result<()>>,
+    },
     /// Rides along with the next sync.
-    Mark { bytes: Vec<u8> },
-    Truncate { after: Option<u64>, done: oneshot::Sender<std::io::Result<()>> },
-    Purge { to: u64, name: Vec<u8>, done: oneshot::Sender<std::io::Result<()>> },
+    Mark {
+        bytes: Vec<u8>,
+    },
+    Truncate {
+        after: Option<u64>,
+        done: oneshot::Sender<std::io::Result<()>>,
+    },
+    Purge {
+        to: u64,
+        name: Vec<u8>,
+        done: oneshot::Sender<std::io::Result<()>>,
+    },
 }
 
 /// Most jobs that share one sync.

@@ -99,7 +99,8 @@ impl Machine {
         let grown = data.map_or(0, <[u8]>::len) as i64 - before as i64;
         let added = i64::from(existing.is_none());
         let over = |limit: i64, used: i64, more: i64| limit > -1 && more > 0 && used + more > limit;
-        if over(limits.count_hard, usage.count, added) || over(limits.bytes_hard, usage.bytes, grown)
+        if over(limits.count_hard, usage.count, added)
+            || over(limits.bytes_hard, usage.bytes, grown)
         {
             return Err(TreeError::QuotaExceeded);
         }
@@ -107,7 +108,12 @@ impl Machine {
     }
 
     /// A znode's data went from one length to another; `None` is no znode.
-    pub(super) fn quota_changed(&mut self, path: &str, before: Option<usize>, after: Option<usize>) {
+    pub(super) fn quota_changed(
+        &mut self,
+        path: &str,
+        before: Option<usize>,
+        after: Option<usize>,
+    ) {
         if let Some((holder, name)) = subject(path) {
             return self.quota_node_changed(holder, name, after.is_some());
         }

@@ -2,7 +2,9 @@
 //! that a snapshot in progress sees every znode before it changes.
 
 use super::Machine;
-use crate::store::{Content, Meta, NewNode, NodeIndex, Removed, is_container, is_session, time_to_live};
+use crate::store::{
+    Content, Meta, NewNode, NodeIndex, Removed, is_container, is_session, time_to_live,
+};
 
 /// How to take a change back. Changes are taken back in reverse order only.
 #[derive(Debug)]

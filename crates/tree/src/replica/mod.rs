@@ -22,10 +22,10 @@ pub use batching::Place;
 pub use expiry::Touch;
 pub use state_machine::may_hear;
 
+use crate::TreeError;
 use crate::machine::{Event, Machine, Outcome};
 use crate::session::SessionId;
 use crate::watch::{WatchTable, Watcher};
-use crate::TreeError;
 use batching::Outbox;
 use expiry::Expiry;
 
@@ -127,7 +127,12 @@ pub struct Unstarted(Arc<Shared>);
 
 impl Unstarted {
     /// An empty tree. `nonce`: a random number that tells this process' start from any other.
-    pub fn new(settings: Settings, clock: Arc<dyn Clock>, proposals: Proposals, nonce: u64) -> Self {
+    pub fn new(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        proposals: Proposals,
+        nonce: u64,
+    ) -> Self {
         let outbox = Outbox::new(settings.node, nonce, settings.window, proposals);
         Self(Arc::new(Shared {
             settings,

@@ -142,8 +142,7 @@ impl StateMachine for Applier {
         let shared = self.shared.clone();
         let mut machine = shared.machine.write();
         let mut local = shared.local.lock();
-        let mut teller =
-            Teller { local: &mut local, pending: Vec::new(), opened: None };
+        let mut teller = Teller { local: &mut local, pending: Vec::new(), opened: None };
         machine.set_config(self.last, &config_text(index, members), &mut teller);
         shared.last_zxid.store(machine.last_zxid(), Ordering::Release);
     }

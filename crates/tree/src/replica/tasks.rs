@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use polyport_cluster::{Cluster, Proposals};
 use polyport_cluster::node::Standing;
+use polyport_cluster::{Cluster, Proposals};
 
 use super::Shared;
 use crate::command::Command;

@@ -386,11 +386,9 @@ impl Store {
         meta: Option<Meta>,
     ) {
         let meta = match meta {
-            Some(meta) => self.metas.insert(Meta {
-                num_children: 0,
-                first_child: NodeIndex::NONE,
-                ..meta
-            }),
+            Some(meta) => {
+                self.metas.insert(Meta { num_children: 0, first_child: NodeIndex::NONE, ..meta })
+            }
             None => PLAIN,
         };
         let node = Node {

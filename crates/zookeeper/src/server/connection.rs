@@ -65,11 +65,8 @@ where
     // Set once, here.
     let _ = outbound.watcher.set(watcher);
     let counters = Arc::new(Counters::default());
-    let id = server.register(Connected {
-        peer,
-        outbound: outbound.clone(),
-        counters: counters.clone(),
-    });
+    let id =
+        server.register(Connected { peer, outbound: outbound.clone(), counters: counters.clone() });
     let mut connection = Connection {
         server: &server,
         stream,

@@ -151,10 +151,7 @@ impl Owed {
     }
 }
 
-fn results(
-    ops: &[OpCode],
-    results: Vec<Result<Outcome<'_>, TreeError>>,
-) -> Vec<MultiResult> {
+fn results(ops: &[OpCode], results: Vec<Result<Outcome<'_>, TreeError>>) -> Vec<MultiResult> {
     let result = |(op, result): (&OpCode, Result<Outcome<'_>, TreeError>)| match result {
         Ok(Outcome::Created(path, _)) if *op == OpCode::Create => {
             Ok((*op, Response::Path(path.into_owned())))
@@ -261,8 +258,7 @@ impl Subscriber for Outbound {
         let mut owed = self.owed.lock();
         // The last answer of a session that closes itself comes after this.
         if !matches!(owed.queue.front(), Some(Queued::Write(w)) if w.op == OpCode::CloseSession) {
-            owed.ending =
-                Some(if moved { Ending::Moved } else { Ending::SessionEnded });
+            owed.ending = Some(if moved { Ending::Moved } else { Ending::SessionEnded });
         }
         drop(owed);
         self.wake.notify_one();

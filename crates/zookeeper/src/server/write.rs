@@ -97,9 +97,7 @@ fn multi<'a>(op: MultiOp<'a>, who: &Identities) -> (TreeWrite<'a>, OpCode) {
             });
             (write, code)
         }
-        MultiOp::Delete { path, version } => {
-            (TreeWrite::Delete { path, version }, OpCode::Delete)
-        }
+        MultiOp::Delete { path, version } => (TreeWrite::Delete { path, version }, OpCode::Delete),
         MultiOp::SetData { path, data, version } => {
             (TreeWrite::SetData { path, data, version }, OpCode::SetData)
         }
