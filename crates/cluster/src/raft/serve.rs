@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
 use futures_util::StreamExt;
+use openraft::async_runtime::WatchReceiver;
 use openraft::storage::Snapshot;
 use polyport_base::{Clock, NodeId};
 use polyport_storage::disk::Disk;
@@ -144,7 +145,10 @@ async fn answer<D: Disk, S: StateMachine>(
         }
         question::STATUS => {
             let members = crate::node::members_of(raft);
-            out.put_u8(u8::from(!members.is_empty()));
+            // Having been given its first members is not enough: those a new cluster begins with
+            // are known before the first leader is.
+            let established = raft.metrics().borrow_watched().last_applied.is_some();
+            out.put_u8(u8::from(established));
             out.put_slice(&codec::encode_members(&members));
         }
         question::RECONFIGURE => {
