@@ -76,6 +76,8 @@ pub struct Settings {
     pub tick: Duration,
     /// A snapshot is made after a random number of transactions between half of this and this.
     pub snapshot_every: u64,
+    /// Or after this many bytes of log, if that is sooner.
+    pub snapshot_bytes: u64,
     /// How often containers and times to live are checked.
     pub reap_every: Duration,
     /// Most znodes reaped in a minute.
@@ -93,6 +95,7 @@ impl Settings {
             node,
             tick: Duration::from_secs(2),
             snapshot_every: 100_000,
+            snapshot_bytes: 256 << 20,
             reap_every: Duration::from_secs(60),
             reap_per_minute: 10_000,
             container_unused: Duration::ZERO,

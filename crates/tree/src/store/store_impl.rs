@@ -430,9 +430,13 @@ impl Store {
         self.holds(NodeIndex::ROOT)
     }
 
-    /// Whether the znode has metadata of its own.
+    /// The znode's metadata, if it does not follow from its creation. The list of children is not
+    /// part of the comparison: it follows from the children.
     pub(crate) fn own_meta(&self, at: NodeIndex) -> Option<Meta> {
-        self.metas.get(self.node(at).meta).copied()
+        let node = self.node(at);
+        let meta = *self.metas.get(node.meta)?;
+        let Meta { num_children, first_child, .. } = meta;
+        (meta != Meta { num_children, first_child, ..Self::plain_meta(node) }).then_some(meta)
     }
 }
 
