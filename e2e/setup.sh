@@ -41,13 +41,13 @@ fi
 
 if step jars jars/pom.xml || [ ! -d "$cache/zookeeper-3.9.3" ]; then
     rm -rf "$cache/zookeeper-3.9.3"
-    mvn -q -B -f jars/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+    mvn -q -B -Dstyle.color=never -f jars/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
         -DoutputDirectory="$cache/zookeeper-3.9.3"
     stamped
 fi
 
 if [ -f java/pom.xml ] && step java java/pom.xml; then
-    mvn -q -B -f java/pom.xml dependency:go-offline >/dev/null
+    mvn -q -B -Dstyle.color=never -f java/pom.xml dependency:go-offline >/dev/null
     stamped
 fi
 
