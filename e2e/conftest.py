@@ -17,6 +17,7 @@ _clusters = []
 def pytest_addoption(parser):
     parser.addoption("--server", choices=["polyport", "zookeeper"], default="polyport")
     parser.addoption("--nodes", type=int, choices=[1, 3], default=1)
+    parser.addoption("--record", action="store_true", help="keep what the real server answers")
 
 
 def pytest_configure(config):
