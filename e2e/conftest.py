@@ -2,6 +2,8 @@
 
 import itertools
 import re
+import signal
+import sys
 
 import pytest
 from kazoo.client import KazooClient
@@ -21,6 +23,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # So that a run that is told to end still ends its servers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     config.addinivalue_line("markers", "ensemble: needs three nodes")
     config.addinivalue_line("markers", "single: only with one node")
 

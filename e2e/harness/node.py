@@ -1,5 +1,6 @@
 """One server process: started, awaited, stopped or killed by its own id."""
 
+import ctypes
 import os
 import shutil
 import signal
@@ -7,6 +8,18 @@ import subprocess
 import time
 
 from .four_letter import four_letter
+
+
+_libc = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_the_harness():
+    """Asks the kernel to kill this process when its parent ends, however that comes about.
+
+    The kernel means the thread that started it: nodes are started by the main thread only.
+    """
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Node:
@@ -53,6 +66,7 @@ class Node:
             self.process = subprocess.Popen(
                 self.arguments(), cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=_die_with_the_harness,
                 env={**os.environ, "LC_ALL": "C.UTF-8"},
             )
 

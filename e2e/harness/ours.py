@@ -46,16 +46,19 @@ class PolyportNode(Node):
             f"read_only_mode = {truth(s.read_only_mode)}",
             f"enforce_quota = {truth(s.enforce_quota)}",
             f"reconfig_enabled = {truth(s.reconfig_enabled)}",
-            f"local_sessions = {truth(s.local_sessions)}",
+            f"local_sessions_enabled = {truth(s.local_sessions)}",
+            f"local_sessions_upgrading_enabled = {truth(s.local_sessions)}",
+            "ttl_enabled = true",
         ]
         if s.tls:
             certs = certificates()
             lines += [
                 f"secure_listen = {quoted(self.secure_address)}",
                 "[zookeeper.tls]",
-                f"certificate = {quoted(certs / 'server.pem')}",
+                f"cert = {quoted(certs / 'server.pem')}",
                 f"key = {quoted(certs / 'server.key')}",
-                f"client_ca = {quoted(certs / 'ca.pem')}",
+                f"ca = {quoted(certs / 'ca.pem')}",
+                'client_auth = "need"',
             ]
         lines.append("[zookeeper.sasl_users]")
         lines += [f"{name} = {quoted(word)}" for name, word in s.sasl_users.items()]
@@ -72,6 +75,7 @@ class PolyportNode(Node):
                     "[[cluster.nodes]]",
                     f"id = {number}",
                     f"address = {quoted(f'{self.host}:' + str(ports['node']))}",
+                    f"zookeeper = {quoted(f'{self.host}:' + str(ports['client']))}",
                 ]
                 if number in s.observers:
                     lines.append('role = "observer"')
