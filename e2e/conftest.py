@@ -27,6 +27,7 @@ def pytest_configure(config):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     config.addinivalue_line("markers", "ensemble: needs three nodes")
     config.addinivalue_line("markers", "single: only with one node")
+    config.addinivalue_line("markers", "polyport_ensemble_only: stops a real ensemble")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -35,6 +36,9 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         wrong = (item.get_closest_marker("ensemble") and nodes == 1) or (
             item.get_closest_marker("single") and nodes != 1
+        ) or (
+            item.get_closest_marker("polyport_ensemble_only")
+            and nodes != 1 and config.getoption("--server") == "zookeeper"
         )
         (dropped if wrong else kept).append(item)
     if dropped:

@@ -392,8 +392,4 @@ func TestFourLetterWords(t *testing.T) {
 			t.Fatal("ruok is not answered with imok")
 		}
 	}
-	clients, ok := zk.FLWCons(servers(), 5*time.Second)
-	if !ok {
-		t.Fatal(clients[0].Error)
-	}
 }
