@@ -257,6 +257,7 @@ func TestACLs(t *testing.T) {
 	if stat := must(alice.SetACL(path, zk.WorldACL(zk.PermRead), 0))(t); stat.Aversion != 1 {
 		t.Fatal(stat)
 	}
+	must(alice.Sync(path))(t)
 	_, err = alice.Set(path, nil, -1)
 	wants(t, err, zk.ErrNoAuth)
 }

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 from .four_letter import four_letter
+from .raw import Closed, Raw
 
 
 _libc = ctypes.CDLL(None)
@@ -20,6 +21,12 @@ def _die_with_the_harness():
     The kernel means the thread that started it: nodes are started by the main thread only.
     """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def environment():
+    """Ours without POLYPORT_…: to the server those are configuration."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("POLYPORT_")}
+    return {**kept, "LC_ALL": "C.UTF-8"}
 
 
 class Node:
@@ -67,7 +74,7 @@ class Node:
                 self.arguments(), cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                 preexec_fn=_die_with_the_harness,
-                env={**os.environ, "LC_ALL": "C.UTF-8"},
+                env=environment(),
             )
 
     def _end(self, how, seconds):
@@ -112,12 +119,22 @@ class Node:
                 return line[6:].strip()
         return None
 
+    def gives_sessions(self):
+        """Whether a client is served, asked of a server whose `srvr` says nothing of it."""
+        try:
+            with Raw(self.address, seconds=2):
+                return True
+        except (OSError, Closed):
+            return False
+
     def wait_ready(self, seconds=30.0):
         end = time.monotonic() + seconds
         while True:
             mode = self.mode()
             if mode is not None and mode != "read-only":
                 return mode
+            if mode is None and self.gives_sessions():
+                return None
             if self.process is None or self.process.poll() is not None:
                 raise RuntimeError(f"the server ended at its start:\n{self.tail()}")
             if time.monotonic() > end:

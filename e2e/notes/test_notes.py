@@ -97,7 +97,8 @@ class Stage:
             classpath=f"{logback}:{JARS}/*", logs=self.folder))
 
     def environment(self):
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("ZOO", "JVMFLAGS"))}
+        keep = {k: v for k, v in os.environ.items()
+                if not k.startswith(("ZOO", "JVMFLAGS", "POLYPORT_"))}
         tools = f"{self.homes[0] / 'bin'}:{pathlib.Path(sys.executable).parent}"
         return {**keep, "PATH": f"{tools}:{keep['PATH']}", "LC_ALL": "C.UTF-8", "TZ": "UTC",
                 "TERM": "dumb", "ZOO_LOG_DIR": str(self.folder), "JVMFLAGS": " ".join(JVM[:4])}
