@@ -14,8 +14,10 @@
 pub mod machine;
 pub mod member;
 pub mod node;
+pub mod operator;
 pub mod proposals;
 mod raft;
+pub mod seed;
 pub mod simulation {
     //! What a simulation needs to be repeatable.
 

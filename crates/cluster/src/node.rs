@@ -19,8 +19,8 @@ use polyport_storage::wal::{Wal, WalOptions};
 use tokio::sync::watch;
 
 pub use reconfigure::ClusterError;
-pub(crate) use reconfigure::reconfigure;
-pub(crate) use status::{Heard, members_of};
+pub(crate) use reconfigure::{Change, reconfigure};
+pub(crate) use status::{Heard, Shared, members_of};
 pub use status::{Standing, Status};
 
 use crate::raft::{Dialer, Inbound, LogStore, MachineStore, Raft, WalWorker, serve};
@@ -66,8 +66,8 @@ impl Options {
             snapshots_kept: 3,
             wal: WalOptions::default(),
             durable: true,
-            heartbeat: Duration::from_millis(100),
-            election: (Duration::from_millis(400), Duration::from_millis(800)),
+            heartbeat: Duration::from_millis(50),
+            election: (Duration::from_millis(150), Duration::from_millis(300)),
             simulated_sync: None,
         }
     }
@@ -111,7 +111,7 @@ trait Control: Send + Sync {
         &self,
         members: Members,
         version: Option<u64>,
-    ) -> BoxFuture<'_, Result<(), ClusterError>>;
+    ) -> BoxFuture<'_, Result<u64, ClusterError>>;
     fn transfer(&self) -> BoxFuture<'_, ()>;
     fn shutdown(&self) -> BoxFuture<'_, ()>;
 }
@@ -120,6 +120,7 @@ struct Core<T: Transport, D: Disk> {
     raft: Raft<D, AnyMachine>,
     dialer: Dialer<T, D>,
     inbound: Inbound<D, AnyMachine>,
+    change: Change,
     status: watch::Receiver<Status>,
 }
 
@@ -186,12 +187,15 @@ impl Cluster {
                 thread.spawn(move || worker.run())?;
             }
         }
-        let dialer = Dialer::new(transport, options.node.0, snapshots.clone());
+        let shared = Shared::default();
+        let dialer = Dialer::new(transport, options.node.0, snapshots.clone(), shared.clone());
         let config = raft_config(&options)?;
         let raft = Raft::new(options.node.0, config, dialer.clone(), log, machine.clone());
         let raft = raft.await.map_err(io::Error::other)?;
         let heard = Heard::default();
         let amnesiac = Arc::new(AtomicBool::new(false));
+        let status = status::follow(&options, &raft, heard.clone(), shared);
+        let change = Change::new(dialer.clone());
         let inbound = Inbound {
             raft: raft.clone(),
             snapshots,
@@ -199,12 +203,14 @@ impl Cluster {
             heard: heard.clone(),
             amnesiac: amnesiac.clone(),
             on_note: on_note.clone(),
+            change: change.clone(),
+            status: status.clone(),
         };
-        let status = status::follow(&options, &raft, heard);
         let core = Arc::new(Core {
             raft: raft.clone(),
             dialer: dialer.clone(),
             inbound,
+            change,
             status: status.clone(),
         });
         if pristine {
@@ -242,7 +248,8 @@ impl Cluster {
     }
 
     /// Makes `members` the membership: adds, removes, and changes roles. `version`: the
-    /// configuration that must be the current one.
+    /// configuration that must be the current one. The answer is the new one: the index of the
+    /// entry that made it.
     ///
     /// # Errors
     /// See [`ClusterError`].
@@ -250,7 +257,7 @@ impl Cluster {
         &self,
         members: Members,
         version: Option<u64>,
-    ) -> Result<(), ClusterError> {
+    ) -> Result<u64, ClusterError> {
         self.control.reconfigure(members, version).await
     }
 
@@ -301,11 +308,12 @@ impl<T: Transport, D: Disk> Control for Core<T, D> {
         &self,
         members: Members,
         version: Option<u64>,
-    ) -> BoxFuture<'_, Result<(), ClusterError>> {
+    ) -> BoxFuture<'_, Result<u64, ClusterError>> {
         Box::pin(reconfigure::anywhere(
             self.status.clone(),
             &self.raft,
             &self.dialer,
+            &self.change,
             members,
             version,
         ))
