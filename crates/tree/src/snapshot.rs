@@ -186,17 +186,9 @@ impl Machine {
         while read_record(from, &mut record)? {
             machine.read_node(&record).map_err(malformed)?;
         }
-        if !machine.store.relink() {
+        if !machine.finish_loading() {
             return Err(io::Error::other("snapshot has a znode without its parent"));
         }
-        for slot in 0..machine.store.slots() {
-            let at = NodeIndex(slot);
-            if machine.store.holds(at) {
-                let owner = machine.store.meta(at).owner;
-                machine.enlist(at, owner);
-            }
-        }
-        machine.find_quotas();
         Ok(machine)
     }
 

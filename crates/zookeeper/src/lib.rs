@@ -6,4 +6,5 @@
 pub mod auth;
 pub mod codec;
 pub mod import;
+pub mod reconfig;
 pub mod server;

@@ -123,6 +123,7 @@ struct Shared {
 pub struct Replica {
     shared: Arc<Shared>,
     status: watch::Receiver<Status>,
+    cluster: Cluster,
 }
 
 /// A replica that is not part of a cluster yet.
@@ -166,8 +167,8 @@ impl Unstarted {
     pub fn start(self, cluster: Cluster) -> Replica {
         let status = cluster.status();
         self.0.outbox.lock().open();
-        tasks::spawn(self.0.clone(), cluster);
-        Replica { shared: self.0, status }
+        tasks::spawn(self.0.clone(), cluster.clone());
+        Replica { shared: self.0, status, cluster }
     }
 }
 
@@ -221,6 +222,11 @@ impl Replica {
     /// How this node stands, followed.
     pub fn status(&self) -> &watch::Receiver<Status> {
         &self.status
+    }
+
+    /// The cluster it is a copy in.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     /// Number of sessions attached to this node.
