@@ -157,9 +157,13 @@ fn read(node: NodeId, metrics: &RaftMetrics<Types>, heard: &Heard, patience: Dur
         ServerState::Leader => {
             let acked = metrics.last_quorum_acked.map(|at| at.elapsed());
             let alone = members.values().filter(|m| m.role == Role::Voter).count() == 1;
+            let acked = alone || acked.is_some_and(|ago| ago < patience / 2);
+            if acked {
+                // Should it hand over, its clients stay while its successor takes its place.
+                heard.now();
+            }
             // A new leader was heard by nobody yet, but heard its predecessor.
-            let lately = heard.ago() < patience || acked.is_some_and(|ago| ago < patience);
-            (Standing::Leading, alone || lately)
+            (Standing::Leading, acked || heard.ago() < patience)
         }
         // An election that ends soon is no loss of the quorum: clients stay.
         state => {

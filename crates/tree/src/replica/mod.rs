@@ -20,7 +20,7 @@ use tokio::sync::{Notify, watch};
 
 pub use batching::Place;
 pub use expiry::Touch;
-pub use state_machine::may_hear;
+pub use state_machine::{config_text, may_hear};
 
 use crate::TreeError;
 use crate::machine::{Event, Machine, Outcome};

@@ -190,8 +190,8 @@ fn peek(bytes: &[u8]) -> io::Result<(u64, u64)> {
     read().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// `/zookeeper/config` as ZooKeeper writes it.
-fn config_text(index: u64, members: &Members) -> Vec<u8> {
+/// `/zookeeper/config` as ZooKeeper writes it. `index`: of the entry that made the members so.
+pub fn config_text(index: u64, members: &Members) -> Vec<u8> {
     let mut text = String::new();
     for (id, member) in members {
         let quorum = match member.quorum.is_empty() {

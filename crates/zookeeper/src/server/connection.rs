@@ -276,16 +276,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             Err(error) => Err(error),
         };
-        let mut body = Vec::new();
-        let result = result.and_then(|()| reconfig::body(replica, &mut body));
-        let err = result.err().map_or(ErrorCode::OK, ErrorCode::from);
+        let (err, body) = match result {
+            Ok(body) => (ErrorCode::OK, body),
+            Err(error) => (error.into(), Vec::new()),
+        };
         let zxid = replica.last_zxid();
         outbound.owed(|owed| {
             owed.frame(|out| {
                 ReplyHeader { xid: header.xid, zxid, err }.encode(out);
-                if err == ErrorCode::OK {
-                    out.extend_from_slice(&body);
-                }
+                out.extend_from_slice(&body);
             });
         });
         server.stats().answered(since);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use polyport_cluster::{ClusterError, Members};
 use polyport_tree::access::permits;
-use polyport_tree::replica::Replica;
+use polyport_tree::replica::{Replica, config_text};
 use polyport_tree::{Perms, TreeError};
 
 use super::Settings;
@@ -57,10 +57,11 @@ pub(super) fn check(
     Ok(Wanted { members, version: u64::try_from(*version).ok() })
 }
 
-/// Makes the change and waits until this node knows of it.
-pub(super) async fn change(replica: Replica, wanted: Wanted) -> Result<(), TreeError> {
+/// Makes the change and waits until this node knows of it. The answer is the request's, without
+/// its header.
+pub(super) async fn change(replica: Replica, wanted: Wanted) -> Result<Vec<u8>, TreeError> {
     let Wanted { members, version } = wanted;
-    let at = replica.cluster().reconfigure(members, version).await.map_err(|error| {
+    let at = replica.cluster().reconfigure(members.clone(), version).await.map_err(|error| {
         tracing::warn!(%error, "reconfig failed");
         match error {
             ClusterError::VersionMismatch(_) => TreeError::BadVersion,
@@ -71,14 +72,17 @@ pub(super) async fn change(replica: Replica, wanted: Wanted) -> Result<(), TreeE
             ClusterError::Invalid(_) => TreeError::BadArguments,
         }
     })?;
-    // A node that was taken out may never hear of it.
+    if !members.contains_key(&replica.settings().node) {
+        // Nobody tells a node that was taken out.
+        return body(&replica, Some(config_text(at, &members)));
+    }
     let known = async {
         while shown(&replica) < at as i64 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     drop(tokio::time::timeout(APPLIED_WITHIN, known).await);
-    Ok(())
+    body(&replica, None)
 }
 
 /// The version that clients of this node see.
@@ -89,12 +93,16 @@ fn shown(replica: &Replica) -> i64 {
     data.and_then(reconfig::version).unwrap_or_default()
 }
 
-/// The answer's body: data and stat of the configuration.
-pub(super) fn body(replica: &Replica, out: &mut Vec<u8>) -> Result<(), TreeError> {
+/// Data and stat of the configuration.
+fn body(replica: &Replica, newer: Option<Vec<u8>>) -> Result<Vec<u8>, TreeError> {
     let machine = replica.read();
     let store = machine.store();
     let at = store.lookup(CONFIG).ok_or(TreeError::NoNode)?;
-    out.put_opt_buffer(store.data(at));
-    out.put_stat(&store.stat(at));
-    Ok(())
+    let mut stat = store.stat(at);
+    let data = newer.as_deref().or(store.data(at));
+    stat.data_length = data.map_or(0, <[u8]>::len) as i32;
+    let mut out = Vec::new();
+    out.put_opt_buffer(data);
+    out.put_stat(&stat);
+    Ok(out)
 }
