@@ -127,8 +127,13 @@ pub(super) fn follow<D: Disk>(
     let mut metrics = raft.metrics();
     let (sender, receiver) = watch::channel(Status { node, ..Status::default() });
     tokio::spawn(async move {
+        let mut catching_up = CatchingUp::default();
         loop {
-            let status = read(node, &metrics.borrow_and_update(), &heard, patience);
+            let status = {
+                let metrics = metrics.borrow_and_update();
+                let status = read(node, &metrics, &heard, patience);
+                Status { in_quorum: catching_up.is_done(&metrics, status.in_quorum), ..status }
+            };
             let stranded = status.standing == Standing::Leading && !status.in_quorum;
             shared.stranded.store(stranded, Ordering::Release);
             sender.send_if_modified(|current| {
@@ -148,6 +153,33 @@ pub(super) fn follow<D: Disk>(
         }
     });
     receiver
+}
+
+/// A node that comes back (or comes up) holds less than what was acknowledged: it may serve once it
+/// has applied all that was committed when it found the quorum.
+#[derive(Default)]
+struct CatchingUp {
+    goal: Option<u64>,
+    done: bool,
+}
+
+impl CatchingUp {
+    fn is_done(&mut self, metrics: &RaftMetrics<Types>, in_quorum: bool) -> bool {
+        if !in_quorum {
+            *self = Self::default();
+            return false;
+        }
+        if !self.done {
+            // A leader's word counts once it has committed something of its own term.
+            let leads = metrics.state == ServerState::Leader;
+            let own = |term: u64| !leads || term == metrics.current_term;
+            let committed = metrics.cluster_committed.filter(|id| own(id.leader_id.term));
+            self.goal = self.goal.or(committed.map(|id| id.index));
+            let applied = metrics.last_applied.map(|id| id.index);
+            self.done = self.goal.is_some() && applied >= self.goal;
+        }
+        self.done
+    }
 }
 
 fn read(node: NodeId, metrics: &RaftMetrics<Types>, heard: &Heard, patience: Duration) -> Status {

@@ -18,7 +18,7 @@ use super::outbound::{Ending, Outbound, Queued, Write};
 use super::{Connected, Counters, Server, four_letter, read, reconfig, write};
 use crate::auth::{Identities, digest_id};
 use crate::codec::{
-    ErrorCode, OpCode, ReplyHeader, Request, RequestHeader, XID_AUTH, XID_PING,
+    ErrorCode, OpCode, ReplyHeader, Request, RequestHeader, XID_PING,
 };
 
 /// Bytes owed beyond which nothing more is read from the client.
@@ -225,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             self.counters.last_cxid.store(header.xid as u32 as u64, Ordering::Relaxed);
         }
         match OpCode::from_i32(header.op) {
-            Some(OpCode::Auth) => self.auth(&mut cursor),
+            Some(OpCode::Auth) => self.auth(header.xid, &mut cursor),
             Some(OpCode::Reconfig) if !self.is_read_only() => self.barrier = Some(frame),
             Some(op) if self.is_read_only() && op == OpCode::CloseSession => {
                 self.fail(header.xid, ErrorCode::OK);
@@ -364,7 +364,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     /// Authentication is answered at once: its replies are outside the order of requests.
-    fn auth(&mut self, cursor: &mut Cursor<'_>) {
+    fn auth(&mut self, xid: i32, cursor: &mut Cursor<'_>) {
         let zxid = self.server.replica().last_zxid();
         let Ok(Request::Auth { scheme, auth }) = Request::decode(OpCode::Auth, cursor) else {
             return self.outbound.end(Ending::Refused);
@@ -379,7 +379,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let Some(id) = id else {
             tracing::warn!(peer = %self.peer, scheme, "authentication failed");
             self.outbound.owed(|owed| {
-                owed.reply(XID_AUTH, zxid, ErrorCode::from(TreeError::AuthFailed));
+                owed.reply(xid, zxid, ErrorCode::from(TreeError::AuthFailed));
                 owed.ending.get_or_insert(Ending::Refused);
             });
             return;
@@ -394,7 +394,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         *self.outbound.who.lock() = Arc::new(who);
         // Commands from here on have another submitter.
         self.batch_place = BatchPlace::default();
-        self.outbound.owed(|owed| owed.reply(XID_AUTH, zxid, ErrorCode::OK));
+        self.outbound.owed(|owed| owed.reply(xid, zxid, ErrorCode::OK));
     }
 
     /// Sends what is owed; ends the connection when that is all.
