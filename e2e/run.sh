@@ -40,7 +40,7 @@ run_suite() { # suite, count
             -p upstream_plugin --timeout 120 --server "$server" \
             --ignore "$tests/test_selectors_select.py" "$tests" ;;
     java) on_cluster "$2" java/run.sh ;;
-    go) on_cluster "$2" sh -c 'cd go && go test -count=1 ./...' ;;
+    go) on_cluster "$2" sh -c 'cd go && go test -count=1 -timeout 90s ./...' ;;
     node) on_cluster "$2" sh -c 'cd node && node --test --test-reporter=spec' ;;
     *) echo "no such suite: $1" >&2; return 2 ;;
     esac

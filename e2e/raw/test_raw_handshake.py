@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.raw import EPHEMERAL, PING, Closed, Reader, buffer, flag, i32, i64
+from harness.raw import AUTH, EPHEMERAL, PING, Closed, Reader, buffer, flag, i32, i64
 from harness.settings import SUPER
 
 
@@ -131,6 +131,11 @@ def test_auth_with_the_super_user(raw):
     c = raw()
     assert c.auth("digest", SUPER.encode()) == 0
     assert c.exists("/")
+
+
+def test_auth_is_answered_with_the_xid_it_came_with(raw):
+    """Most clients send -4; the Go client counts on."""
+    assert raw().reply(AUTH, i32(0) + buffer(b"digest") + buffer(b"a:b"), xid=77).error == 0
 
 
 def test_auth_with_an_unknown_scheme_closes(raw):
