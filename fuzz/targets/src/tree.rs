@@ -61,9 +61,14 @@ fn slots_are_small(bytes: &[u8]) -> bool {
 }
 
 fn written(machine: &mut Machine) -> Vec<u8> {
-    let mut out = machine.begin_snapshot();
-    while machine.snapshot_piece(&mut out) {}
-    out
+    let (ticket, mut out) = machine.begin_snapshot();
+    loop {
+        match machine.snapshot_piece(ticket, &mut out) {
+            Ok(true) => {}
+            Ok(false) => return out,
+            Err(error) => panic!("nobody overtook this snapshot: {error}"),
+        }
+    }
 }
 
 fn server() -> Submitter<'static> {
