@@ -35,8 +35,8 @@ fuzz-smoke: ## every fuzz target for $(FUZZ_SECONDS) seconds
 test-e2e: ## real clients against the program, one node and three
 	@E2E_MINUTES=$(E2E_MINUTES) .ci/test e2e
 
-sim: ## simulated clusters under faults; SEEDS=N, SEED=N to replay one
-	$(CARGO) run --release -p polyport-sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+sim: ## simulated clusters under faults; SEEDS=0..1000, SEED=42 to replay one
+	$(CARGO) run --release -p polyport-sim -- $(if $(SEED),--replay $(SEED),--seeds $(or $(SEEDS),0..1000))
 
 bench-zookeeper: ## the same load on Polyport and on the real ZooKeeper; BENCH=--quick for a short one
 	@.ci/setup debian
