@@ -198,6 +198,10 @@ impl Machine {
             return Err(DecodeError { at: 0, what: "snapshot version" });
         }
         self.last_zxid = cursor.i64("last zxid")?;
+        // Terms are 31 bits; the last one would leave no room to count in.
+        if !(0..=i64::MAX - i64::from(u32::MAX)).contains(&self.last_zxid) {
+            return Err(cursor.error("last zxid"));
+        }
         for _ in 0..cursor.u32("origins")? {
             let node = cursor.u64("origin")?;
             let id = cursor.u64("origin")?;
@@ -227,7 +231,13 @@ impl Machine {
         let parent = NodeIndex(cursor.u32("parent")?);
         let zxid = cursor.i64("czxid")?;
         let time_ms = cursor.i64("ctime")?;
+        if self.store.holds(at) || (parent == NodeIndex::NONE) != (at == NodeIndex::ROOT) {
+            return Err(cursor.error("slot or parent"));
+        }
         let acl = cursor.u32("acl")?;
+        if acl as usize >= self.acls.lists().len() {
+            return Err(cursor.error("acl"));
+        }
         let len = cursor.u32("name")? as usize;
         let name = cursor.take(len, "name")?;
         let name = std::str::from_utf8(name).map_err(|_| cursor.error("name"))?;

@@ -1,6 +1,7 @@
 //! openraft's traits on our storage and transport.
 
 mod codec;
+pub(crate) mod fuzzing;
 mod log_store;
 mod network;
 mod runtime;

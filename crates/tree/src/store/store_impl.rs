@@ -427,7 +427,14 @@ impl Store {
             meta.num_children += 1;
             self.index_insert(at);
         }
-        self.holds(NodeIndex::ROOT)
+        // A znode that the root does not lead to has itself above it.
+        let mut open = Vec::from_iter(self.holds(NodeIndex::ROOT).then_some(NodeIndex::ROOT));
+        let mut reached = 0;
+        while let Some(at) = open.pop() {
+            reached += 1;
+            open.extend(self.children(at));
+        }
+        reached > 0 && reached == self.len()
     }
 
     /// The znode's metadata, if it does not follow from its creation. The list of children is not
