@@ -152,10 +152,11 @@ impl Machine {
     /// # Errors
     /// The writer's.
     pub fn write_snapshot(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(&self.begin_snapshot())?;
+        let (ticket, head) = self.begin_snapshot();
+        out.write_all(&head)?;
         let mut piece = Vec::new();
         loop {
-            let more = self.snapshot_piece(&mut piece);
+            let more = self.snapshot_piece(ticket, &mut piece)?;
             out.write_all(&piece)?;
             piece.clear();
             if !more {
