@@ -232,13 +232,15 @@ class Faults:
             self.nodes.signal(node, signal.SIGCONT)
 
     def wipe_follower(self):
+        # Two of three hold everything; the third must be whole again before another fault.
+        self.nodes.await_whole()
         leader = self.nodes.await_leader()
         node = self.rng.choice([node for node in self.nodes.founders if node != leader])
         self.nodes.kill(node)
         self.nodes.wipe(node)
         self.nodes.start(node)
-        # Two of three hold everything; the third must be whole again before the next fault.
-        time.sleep(3)
+        time.sleep(1)
+        self.nodes.await_whole()
 
     def run(self, seconds, only):
         every = {

@@ -210,6 +210,20 @@ class Nodes:
             time.sleep(0.05)
         raise AssertionError("no leader")
 
+    def await_whole(self, seconds=60):
+        """Waits until every node follows or leads and has applied nearly what the leader has."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            told = self.run("cluster", "status", node=self.await_leader(), check=False).stdout
+            rows = [line.split() for line in told.splitlines()[1:] if line.strip()]
+            up = [row for row in rows if row[3] in ("leading", "following", "observing")]
+            if len(up) == len(rows) >= len(self.founders):
+                applied = [int(row[5]) for row in rows]
+                if max(applied) - min(applied) < 200:
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"not whole again: {told}")
+
     def close(self):
         for process in self.processes.values():
             if process.poll() is None:

@@ -281,6 +281,9 @@ fn raft_config(options: &Options) -> io::Result<Arc<Config>> {
         election_timeout_min: millis(options.election.0),
         election_timeout_max: millis(options.election.1),
         enable_pre_vote: Some(true),
+        // A member whose disk was lost comes back with less than it had acknowledged; it grants no
+        // vote until it has caught up.
+        allow_log_reversion: Some(true),
         // The state machine counts transactions; the log only knows batches.
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: 1000,

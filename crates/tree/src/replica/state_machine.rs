@@ -138,7 +138,9 @@ impl StateMachine for Applier {
         shared.last_zxid.store(after, Ordering::Release);
         drop(machine);
         let bytes = committed.iter().map(|entry| entry.bytes.len() as u64).sum();
-        self.count((after - before).clamp(0, 1 << 20) as u64, bytes);
+        // The upper half is the term.
+        let first = if after >> 32 == before >> 32 { before } else { after >> 32 << 32 };
+        self.count((after - first).max(0) as u64, bytes);
         Ok(())
     }
 
