@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used)]
 //! `docs/configuration.md` is made from the code and must not fall behind it.
 
 use std::collections::BTreeSet;

@@ -23,8 +23,8 @@ pub(crate) fn decode(bytes: &Bytes) {
     match kind % 8 {
         0 => {
             if let Ok(request) = codec::decode_append(&body) {
-                let again = codec::decode_append(&codec::encode_append(&request));
-                assert!(again.is_ok_and(|again| again.entries == request.entries));
+                let again = codec::decode_append(&codec::encode_append(&request.0, request.1));
+                assert!(again.is_ok_and(|again| again.0.entries == request.0.entries));
             }
         }
         1 => {
@@ -95,7 +95,7 @@ pub(crate) fn seeds(members: &Members) -> Vec<Vec<u8>> {
         entries,
         leader_commit: None,
     };
-    seeds.push(with(0, &codec::encode_append(&append)));
+    seeds.push(with(0, &codec::encode_append(&append, false)));
     seeds.push(with(1, &codec::encode_append_result(&Ok(Some(id(3))))));
     let mut body = Vec::new();
     codec::put_vote_request(&mut body, &VoteRequest::new(vote, Some(id(3))));

@@ -17,9 +17,7 @@ use super::handshake::{Attached, Refused, handshake};
 use super::outbound::{Ending, Outbound, Queued, Write};
 use super::{Connected, Counters, Server, four_letter, read, reconfig, write};
 use crate::auth::{Identities, digest_id};
-use crate::codec::{
-    ErrorCode, OpCode, ReplyHeader, Request, RequestHeader, XID_PING,
-};
+use crate::codec::{ErrorCode, OpCode, ReplyHeader, Request, RequestHeader, XID_PING};
 
 /// Bytes owed beyond which nothing more is read from the client.
 const HIGH_WATER: usize = 1 << 20;
