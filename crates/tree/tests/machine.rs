@@ -1,5 +1,7 @@
 //! The machine's promises, shown by batches as the log would bring them.
 
+#![allow(clippy::unwrap_used)]
+
 use polyport_tree::access::Identities;
 use polyport_tree::command::{BatchBuilder, Command, Submitter, Write};
 use polyport_tree::machine::{Event, Fate, Machine, Outcome, Sink, Stamp};

@@ -48,7 +48,8 @@ pub(super) async fn handshake(
     let replica = server.replica();
     let settings = server.settings();
     let in_quorum = replica.status().borrow().in_quorum;
-    if !in_quorum && !(settings.read_only && request.read_only == Some(true)) {
+    let read_only = settings.read_only && request.read_only == Some(true);
+    if !in_quorum && !read_only {
         return Err(Refused::NoQuorum);
     }
     let zxid = replica.last_zxid();
