@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! `docs/configuration.md` is made from the code and must not fall behind it.
+
+#![allow(clippy::unwrap_used, reason = "a test from end to end")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
