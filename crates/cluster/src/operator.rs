@@ -7,10 +7,10 @@ use bytes::{BufMut, Bytes};
 use polyport_base::NodeId;
 use polyport_wire::{Cursor, DecodeError};
 
+use crate::Members;
 use crate::node::{ClusterError, Standing, Status};
 use crate::raft::{Kind, decode_members, encode_members, question};
 use crate::transport::{Connection, Secret, Tcp, Transport, closed};
-use crate::Members;
 
 /// How a node describes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,8 @@ impl Operator {
             if members.remove(&node).is_none() && !removed {
                 return Err(ClusterError::Invalid(format!("node {node} is not a member")));
             }
-            let leader = leader.ok_or_else(|| ClusterError::NoLeader("none is known".to_owned()))?;
+            let leader =
+                leader.ok_or_else(|| ClusterError::NoLeader("none is known".to_owned()))?;
             let mut ask = vec![question::RECONFIGURE];
             ask.put_u64(known.members_index);
             ask.put_slice(&encode_members(&members));

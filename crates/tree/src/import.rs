@@ -90,7 +90,8 @@ impl Machine {
                 first_child: NodeIndex::NONE,
             };
             let data = Some(&b""[..]);
-            machine.take_over(&mut slots, &Imported { path, data, acl, czxid: 0, ctime: 0, meta })?;
+            machine
+                .take_over(&mut slots, &Imported { path, data, acl, czxid: 0, ctime: 0, meta })?;
         }
         machine.finish_loading();
         Ok(machine)
@@ -117,14 +118,8 @@ impl Machine {
             return Err(ImportFailure::Twice(node.path.to_owned()));
         }
         let acl = self.acls.intern(node.acl);
-        let new = NewNode {
-            name,
-            data: node.data,
-            acl,
-            zxid: node.czxid,
-            time_ms: node.ctime,
-            owner: 0,
-        };
+        let new =
+            NewNode { name, data: node.data, acl, zxid: node.czxid, time_ms: node.ctime, owner: 0 };
         let meta = (!is_plain(node)).then_some(node.meta);
         self.store.restore(NodeIndex(slot), parent, new, meta);
         Ok(())
@@ -152,10 +147,11 @@ impl Machine {
     /// # Errors
     /// The writer's.
     pub fn write_snapshot(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(&self.begin_snapshot())?;
+        let (ticket, start) = self.begin_snapshot();
+        out.write_all(&start)?;
         let mut piece = Vec::new();
         loop {
-            let more = self.snapshot_piece(&mut piece);
+            let more = self.snapshot_piece(ticket, &mut piece)?;
             out.write_all(&piece)?;
             piece.clear();
             if !more {

@@ -176,7 +176,8 @@ mod tests {
         assert_eq!((short.client.as_str(), short.role), ("zoo1:2181", Role::Voter));
         assert_eq!(member("[::1]:1:2;[::1]:3").unwrap().client, "[::1]:3");
         assert_eq!(member("[::1]:1:2").unwrap().address, "[::1]:1");
-        for bad in ["", "h", "h:1", "h:1:x", "h:1:2:king", "h:0:2", "h:1:2;x", ":1:2", "h:1:2:observer:3"]
+        for bad in
+            ["", "h", "h:1", "h:1:x", "h:1:2:king", "h:0:2", "h:1:2;x", ":1:2", "h:1:2:observer:3"]
         {
             assert!(member(bad).is_err(), "{bad}");
         }

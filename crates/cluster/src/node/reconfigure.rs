@@ -189,9 +189,7 @@ pub(crate) async fn reconfigure<D: Disk, S: StateMachine>(
     });
     let probed = futures_util::future::join_all(probes).await;
     let reached: BTreeSet<u64> = probed.into_iter().filter(|(_, ok)| *ok).map(|p| p.0).collect();
-    let ready = |id: &&u64| {
-        **id == me || in_sync.contains(&NodeId(**id)) || reached.contains(*id)
-    };
+    let ready = |id: &&u64| **id == me || in_sync.contains(&NodeId(**id)) || reached.contains(*id);
     let count = voters.iter().filter(ready).count();
     if count <= voters.len() / 2 {
         return Err(ClusterError::NotInSync(format!(

@@ -190,7 +190,10 @@ impl<T: Transport, D: Disk> RaftNetworkV2<Types> for PeerNetwork<T, D> {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
         let mut question = vec![question::APPEND];
-        question.put_slice(&codec::encode_append(&rpc, self.dialer.shared.stranded.load(Ordering::Acquire)));
+        question.put_slice(&codec::encode_append(
+            &rpc,
+            self.dialer.shared.stranded.load(Ordering::Acquire),
+        ));
         let answer = self.ask(question, &option, |cursor| Ok(cursor.rest().to_vec())).await?;
         Ok(match codec::decode_append_result(&answer).map_err(network)? {
             Ok(last) if last == rpc.entries.last().map(|e| e.log_id).or(rpc.prev_log_id) => {

@@ -138,8 +138,7 @@ async fn answer<D: Disk, S: StateMachine>(
             codec::put_vote_response(&mut out, &response.map_err(malformed)?);
         }
         question::APPEND => {
-            let (request, stranded) =
-                codec::decode_append(&frame.slice(1..)).map_err(malformed)?;
+            let (request, stranded) = codec::decode_append(&frame.slice(1..)).map_err(malformed)?;
             if !stranded {
                 inbound.heard.now();
             }
