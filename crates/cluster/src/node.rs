@@ -50,6 +50,10 @@ pub struct Options {
     pub heartbeat: Duration,
     /// Shortest and longest silence of the leader before an election.
     pub election: (Duration, Duration),
+    /// Certificates of the node port; without them it is not encrypted.
+    pub tls: Option<polyport_net::tls::Mutual>,
+    /// Whether the system probes silent nodes.
+    pub tcp_keep_alive: bool,
     /// Simulations: the log's writer runs as a task and takes this long for a sync.
     pub simulated_sync: Option<fn() -> Duration>,
 }
@@ -68,6 +72,8 @@ impl Options {
             durable: true,
             heartbeat: Duration::from_millis(50),
             election: (Duration::from_millis(150), Duration::from_millis(300)),
+            tls: None,
+            tcp_keep_alive: true,
             simulated_sync: None,
         }
     }
@@ -93,6 +99,9 @@ impl StateMachine for AnyMachine {
         self.0.restore(from)
     }
 }
+
+/// Told of other nodes' notes.
+pub type OnNote = Arc<dyn Fn(NodeId, &[u8]) + Send + Sync>;
 
 /// A running node. Clones are handles on the same node.
 #[derive(Clone)]
@@ -138,10 +147,11 @@ impl Cluster {
         clock: Arc<dyn Clock>,
         on_note: impl Fn(NodeId, &[u8]) + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind(listen, secret.clone()).await.map_err(|error| {
+        let tcp = Tcp::new(secret).with_tls(options.tls.clone());
+        let tcp = tcp.with_keep_alive(options.tcp_keep_alive);
+        let listener = TcpListener::bind(listen, tcp.clone()).await.map_err(|error| {
             io::Error::new(error.kind(), format!("node port {listen}: {error}"))
         })?;
-        let tcp = Tcp::new(secret);
         let cluster =
             Self::start(options, OsDisk, tcp, machine, proposals, clock, Arc::new(on_note)).await?;
         let handle = cluster.clone();
@@ -161,7 +171,7 @@ impl Cluster {
         machine: Box<dyn StateMachine>,
         proposals: Proposals,
         clock: Arc<dyn Clock>,
-        on_note: Arc<dyn Fn(NodeId, &[u8]) + Send + Sync>,
+        on_note: OnNote,
     ) -> io::Result<Self> {
         let (wal, recovered) =
             Wal::open(disk.clone(), &options.log_dir, options.wal).map_err(io::Error::other)?;

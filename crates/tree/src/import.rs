@@ -147,8 +147,8 @@ impl Machine {
     /// # Errors
     /// The writer's.
     pub fn write_snapshot(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        let (ticket, head) = self.begin_snapshot();
-        out.write_all(&head)?;
+        let (ticket, start) = self.begin_snapshot();
+        out.write_all(&start)?;
         let mut piece = Vec::new();
         loop {
             let more = self.snapshot_piece(ticket, &mut piece)?;

@@ -1,7 +1,7 @@
 //! Requests that the local tree answers, in the place where the session is.
 
 use bytes::BufMut;
-use polyport_tree::access::permits;
+use polyport_tree::access::{ANY_SASL, permits};
 use polyport_tree::machine::Machine;
 use polyport_tree::store::NodeIndex;
 use polyport_tree::watch::{WatchKind, WatchTable};
@@ -44,7 +44,7 @@ struct Reader<'a, 'b> {
     who: &'a Identities,
 }
 
-/// Answers one request (header and body); a malformed one with an error.
+/// Answers one request (header and body); one that is none ends the connection.
 pub(super) fn answer(
     frame: &[u8],
     place: &mut Place<'_>,
@@ -62,9 +62,13 @@ pub(super) fn answer(
         Some(Ok(request)) => request,
         Some(Err(error)) => {
             tracing::warn!(%error, op, "malformed request");
-            return owed.reply(xid, zxid, ErrorCode::MARSHALLING_ERROR);
+            return owed.end_malformed();
         }
-        None => return owed.reply(xid, zxid, ErrorCode::UNIMPLEMENTED),
+        None => {
+            tracing::warn!(op, "request of an unknown kind");
+            owed.reply(xid, zxid, ErrorCode::UNIMPLEMENTED);
+            return owed.end_malformed();
+        }
     };
     let start = owed.bytes.len();
     let mut missed = Vec::new();
@@ -104,7 +108,6 @@ impl Reader<'_, '_> {
             Request::Exists { path, watch } => {
                 check_path(path)?;
                 let found = store.lookup(path);
-                // Since 3.9.3 even that a znode is there is told only to those who may read it.
                 if found.is_some_and(|at| !self.may(at, Perms::READ)) {
                     return Err(TreeError::NoAuth);
                 }
@@ -182,7 +185,8 @@ impl Reader<'_, '_> {
                     };
                     (id.scheme.clone(), name.to_owned())
                 };
-                Response::WhoAmI(ids.iter().map(user).collect()).encode(out);
+                let shown = ids.iter().filter(|id| id.scheme != ANY_SASL);
+                Response::WhoAmI(shown.map(user).collect()).encode(out);
             }
             _ => return Err(TreeError::Unimplemented),
         }
