@@ -158,15 +158,14 @@ pub(crate) async fn reconfigure<D: Disk, S: StateMachine>(
         return Err(ClusterError::InProgress);
     };
     let me = *raft.node_id();
-    let (current, index, joint, in_sync) = {
+    let (current, index, joint) = {
         let metrics = raft.metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
         let nodes: BTreeMap<u64, Member> =
             membership.nodes().map(|(id, member)| (*id, member.clone())).collect();
         let index = metrics.membership_config.log_id().map_or(0, |id| id.index);
-        let in_sync = super::status::in_sync(&metrics, IN_SYNC);
-        (nodes, index, membership.get_joint_config().len() > 1, in_sync)
+        (nodes, index, membership.get_joint_config().len() > 1)
     };
     if version.is_some_and(|version| version != index) {
         return Err(ClusterError::VersionMismatch(index));
@@ -189,8 +188,20 @@ pub(crate) async fn reconfigure<D: Disk, S: StateMachine>(
     });
     let probed = futures_util::future::join_all(probes).await;
     let reached: BTreeSet<u64> = probed.into_iter().filter(|(_, ok)| *ok).map(|p| p.0).collect();
-    let ready = |id: &&u64| **id == me || in_sync.contains(&NodeId(**id)) || reached.contains(*id);
-    let count = voters.iter().filter(ready).count();
+    let ready = || {
+        let in_sync = super::status::in_sync(&raft.metrics().borrow_watched(), IN_SYNC);
+        let ready = |id: &&u64| {
+            **id == me || in_sync.contains(&NodeId(**id)) || reached.contains(*id)
+        };
+        voters.iter().filter(ready).count()
+    };
+    // A new leader has not heard of everybody yet.
+    let patience = tokio::time::Instant::now() + IN_SYNC / 2;
+    let mut count = ready();
+    while count <= voters.len() / 2 && tokio::time::Instant::now() < patience {
+        tokio::time::sleep(PAUSE / 2).await;
+        count = ready();
+    }
     if count <= voters.len() / 2 {
         return Err(ClusterError::NotInSync(format!(
             "only {count} of the {} voters of the new configuration answer",

@@ -67,7 +67,7 @@ pub(super) async fn handshake(
     let mut password = [0; 16];
     getrandom::fill(&mut password).map_err(|_| Refused::Randomness)?;
     if !in_quorum {
-        return read_only(server, outbound, &request, timeout_ms, password);
+        return serve_read_only(server, outbound, &request, timeout_ms, password);
     }
     let command = match request.session_id {
         0 => Command::CreateSession { timeout_ms, password },
@@ -125,7 +125,7 @@ fn answer(
 
 /// Without a quorum: a known session is served as it is, a new one lives on this node only and
 /// ends with its connection.
-fn read_only(
+fn serve_read_only(
     server: &Server,
     outbound: &Arc<Outbound>,
     request: &ConnectRequest<'_>,

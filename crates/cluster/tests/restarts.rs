@@ -1,0 +1,243 @@
+//! Real nodes on loopback: what a restart, a lost disk and a removed leader leave behind.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use polyport_base::NodeId;
+use polyport_base::clock::SystemClock;
+use polyport_cluster::node::{Options, Standing};
+use polyport_cluster::operator::Operator;
+use polyport_cluster::transport::Secret;
+use polyport_cluster::{
+    Cluster, Committed, Member, Members, Proposals, SnapshotWrite, StateMachine, seed,
+};
+
+/// What was applied, and under which indexes the members were announced.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<(Vec<u8>, Vec<u64>)>>, Proposals);
+
+struct Copy(Vec<u8>);
+
+impl SnapshotWrite for Copy {
+    fn write_to(self: Box<Self>, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&self.0)
+    }
+}
+
+impl StateMachine for Kept {
+    fn apply(&mut self, committed: &[Committed<'_>]) -> io::Result<()> {
+        for entry in committed {
+            let mut kept = self.0.lock();
+            kept.0.extend_from_slice(entry.bytes);
+            self.1.acknowledge(kept.0.len() as u64);
+        }
+        Ok(())
+    }
+
+    fn members_changed(&mut self, index: u64, _: &Members) {
+        self.0.lock().1.push(index);
+    }
+
+    fn snapshot(&mut self) -> Box<dyn SnapshotWrite> {
+        Box::new(Copy(self.0.lock().0.clone()))
+    }
+
+    fn restore(&mut self, from: &mut dyn Read) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes)?;
+        self.0.lock().0 = bytes;
+        Ok(())
+    }
+}
+
+/// A directory that goes with the test.
+struct Directory(std::path::PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("polyport-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+struct Node {
+    cluster: Cluster,
+    kept: Kept,
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> =
+        (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+fn members(ports: &[u16]) -> Members {
+    let member = |(at, port): (usize, &u16)| {
+        (NodeId(at as u64 + 1), Member::voter(format!("127.0.0.1:{port}")))
+    };
+    ports.iter().enumerate().map(member).collect()
+}
+
+fn options(node: u64, ports: &[u16], dir: &Path) -> Options {
+    Options::new(NodeId(node), members(ports), &dir.join(node.to_string()))
+}
+
+async fn start(node: u64, ports: &[u16], dir: &Path) -> Node {
+    let kept = Kept::default();
+    let listen = format!("127.0.0.1:{}", ports[node as usize - 1]);
+    let cluster = Cluster::start_tcp(
+        options(node, ports, dir),
+        &listen,
+        Secret::new("s"),
+        Box::new(kept.clone()),
+        kept.1.clone(),
+        Arc::new(SystemClock),
+        |_, _| {},
+    );
+    Node { cluster: cluster.await.unwrap(), kept }
+}
+
+/// Watched by polling, because applying has no other witness here; bounded.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..2000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not come about");
+}
+
+/// The number of the leader.
+async fn leader(nodes: &[&Node]) -> u64 {
+    let led = nodes.iter().map(|node| {
+        let mut status = node.cluster.status();
+        Box::pin(async move {
+            status.wait_for(|s| s.standing == Standing::Leading && s.in_quorum).await.unwrap().node.0
+        })
+    });
+    let led = futures_util::future::select_all(led);
+    tokio::time::timeout(Duration::from_secs(20), led).await.unwrap().0
+}
+
+fn content(node: &Node) -> Vec<u8> {
+    node.kept.0.lock().0.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_announces_the_members_under_their_own_index() {
+    let dir = Directory::new("members");
+    let ports = free_ports(1);
+    let node = start(1, &ports, dir.path()).await;
+    leader(&[&node]).await;
+    for number in 1..=5u8 {
+        node.kept.1.push(number.into(), &[number]);
+    }
+    until("all applied", || content(&node) == [1, 2, 3, 4, 5]).await;
+    node.cluster.snapshot().await.unwrap();
+    let snapshots = dir.path().join("1/snapshot");
+    until("snapshot", || std::fs::read_dir(&snapshots).unwrap().count() > 0).await;
+    let announced = node.kept.0.lock().1.clone();
+    assert_eq!(announced, [0]);
+    node.cluster.shutdown().await;
+    // Its old listener still has the port.
+    let node = start(1, &free_ports(1), dir.path()).await;
+    leader(&[&node]).await;
+    assert_eq!(content(&node), [1, 2, 3, 4, 5]);
+    assert!(node.kept.0.lock().1.iter().all(|index| *index == 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_lost_its_disk_is_filled_and_the_leader_lives() {
+    let dir = Directory::new("lost");
+    let ports = free_ports(3);
+    let first = start(1, &ports, dir.path()).await;
+    let second = start(2, &ports, dir.path()).await;
+    let third = start(3, &ports, dir.path()).await;
+    leader(&[&first, &second, &third]).await;
+    for number in 1..=9u8 {
+        third.kept.1.push(number.into(), &[number]);
+    }
+    let all: Vec<u8> = (1..=9).collect();
+    for node in [&first, &second, &third] {
+        until("all applied", || content(node) == all).await;
+    }
+    // Whoever leads must have seen the third's log before it is lost.
+    third.cluster.transfer().await;
+    leader(&[&first, &second]).await;
+    third.cluster.shutdown().await;
+    drop(third);
+    std::fs::remove_dir_all(dir.path().join("3")).unwrap();
+    // The port is the old node's until its listener has gone.
+    let moved = free_ports(1)[0];
+    let ports = [ports[0], ports[1], moved];
+    first.cluster.reconfigure(members(&ports), None).await.unwrap();
+    let third = start(3, &ports, dir.path()).await;
+    until("filled again", || content(&third) == all).await;
+    for node in [&first, &second] {
+        assert!(!node.cluster.status().borrow().failed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_can_be_taken_out() {
+    let dir = Directory::new("leader");
+    let ports = free_ports(3);
+    let first = start(1, &ports, dir.path()).await;
+    let second = start(2, &ports, dir.path()).await;
+    let third = start(3, &ports, dir.path()).await;
+    let old = leader(&[&first, &second, &third]).await;
+    let address = |node: u64| format!("127.0.0.1:{}", ports[node as usize - 1]);
+    let operator = Operator::new(Secret::new("s"));
+    operator.remove(&address(old), NodeId(old)).await.unwrap();
+    let (at, kept) = if old == 1 { (2, &second) } else { (1, &first) };
+    let told = operator.describe(&address(at)).await.unwrap();
+    assert_eq!(told.members.len(), 2);
+    assert!(!told.members.contains_key(&NodeId(old)));
+    kept.kept.1.push(1, &[7]);
+    until("applied without it", || content(kept) == [7]).await;
+    let mut backup = Vec::new();
+    operator.backup(&address(at), &mut backup).await.unwrap();
+    let file = dir.path().join("backup");
+    std::fs::write(&file, &backup).unwrap();
+    let mut read = Vec::new();
+    seed::open_backup(&file).unwrap().read_to_end(&mut read).unwrap();
+    assert_eq!(read, [7]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filled_nodes_agree_and_full_ones_are_refused() {
+    let dir = Directory::new("filled");
+    let ports = free_ports(3);
+    // The third is filled by the others.
+    for node in 1..=2 {
+        let options = options(node, &ports, dir.path());
+        seed::fill(&options, |out| out.write_all(b"before")).unwrap();
+        let again = seed::fill(&options, |_| Ok(())).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    }
+    let mut nodes = Vec::new();
+    for node in 1..=3 {
+        nodes.push(start(node, &ports, dir.path()).await);
+    }
+    nodes[0].kept.1.push(7, b"!");
+    for node in &nodes {
+        until("the same everywhere", || content(node) == b"before!").await;
+    }
+}
