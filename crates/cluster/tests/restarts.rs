@@ -129,7 +129,12 @@ async fn leader(nodes: &[&Node]) -> u64 {
     let led = nodes.iter().map(|node| {
         let mut status = node.cluster.status();
         Box::pin(async move {
-            status.wait_for(|s| s.standing == Standing::Leading && s.in_quorum).await.unwrap().node.0
+            status
+                .wait_for(|s| s.standing == Standing::Leading && s.in_quorum)
+                .await
+                .unwrap()
+                .node
+                .0
         })
     });
     let led = futures_util::future::select_all(led);

@@ -190,9 +190,8 @@ pub(crate) async fn reconfigure<D: Disk, S: StateMachine>(
     let reached: BTreeSet<u64> = probed.into_iter().filter(|(_, ok)| *ok).map(|p| p.0).collect();
     let ready = || {
         let in_sync = super::status::in_sync(&raft.metrics().borrow_watched(), IN_SYNC);
-        let ready = |id: &&u64| {
-            **id == me || in_sync.contains(&NodeId(**id)) || reached.contains(*id)
-        };
+        let ready =
+            |id: &&u64| **id == me || in_sync.contains(&NodeId(**id)) || reached.contains(*id);
         voters.iter().filter(ready).count()
     };
     // A new leader has not heard of everybody yet.
