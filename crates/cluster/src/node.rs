@@ -50,6 +50,10 @@ pub struct Options {
     pub heartbeat: Duration,
     /// Shortest and longest silence of the leader before an election.
     pub election: (Duration, Duration),
+    /// Certificates of the node port; without them it is not encrypted.
+    pub tls: Option<polyport_net::tls::Mutual>,
+    /// Whether the system probes silent nodes.
+    pub tcp_keep_alive: bool,
     /// Simulations: the log's writer runs as a task and takes this long for a sync.
     pub simulated_sync: Option<fn() -> Duration>,
 }
@@ -68,6 +72,8 @@ impl Options {
             durable: true,
             heartbeat: Duration::from_millis(50),
             election: (Duration::from_millis(150), Duration::from_millis(300)),
+            tls: None,
+            tcp_keep_alive: true,
             simulated_sync: None,
         }
     }
@@ -138,10 +144,11 @@ impl Cluster {
         clock: Arc<dyn Clock>,
         on_note: impl Fn(NodeId, &[u8]) + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind(listen, secret.clone()).await.map_err(|error| {
+        let tcp = Tcp::new(secret).with_tls(options.tls.clone());
+        let tcp = tcp.with_keep_alive(options.tcp_keep_alive);
+        let listener = TcpListener::bind(listen, tcp.clone()).await.map_err(|error| {
             io::Error::new(error.kind(), format!("node port {listen}: {error}"))
         })?;
-        let tcp = Tcp::new(secret);
         let cluster =
             Self::start(options, OsDisk, tcp, machine, proposals, clock, Arc::new(on_note)).await?;
         let handle = cluster.clone();

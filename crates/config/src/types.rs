@@ -147,8 +147,8 @@ section! {
         /// Certificates of the node-to-node port (PEM); without them it is not encrypted.
         /// ZooKeeper: sslQuorum, ssl.quorum.*.
         tls: Option<NodeTls> = None, example "{ cert = \"node.crt\", key = \"node.key\", ca = \"ca.crt\" }";
-        /// TCP keep-alive on node-to-node connections. ZooKeeper: tcpKeepAlive.
-        tcp_keep_alive: bool = false;
+        /// TCP keep-alive on node-to-node connections. ZooKeeper: tcpKeepAlive (off there unless set).
+        tcp_keep_alive: bool = true;
     }
 }
 
@@ -216,10 +216,10 @@ section! {
         large_request_max_bytes: u64 = 100 << 20;
         /// Bytes from which a request is large; -1 for never. ZooKeeper: largeRequestThreshold.
         large_request_threshold_bytes: i64 = -1;
-        /// Requests in progress in the whole cluster before clients are slowed down.
+        /// Writes in progress on this node before clients that have some of them are not read on.
         /// ZooKeeper: globalOutstandingLimit.
         global_outstanding_limit: u32 = 1000;
-        /// Requests in progress on this node before new ones wait; 0 for no limit.
+        /// Writes in progress on this node before new requests wait; 0 for no limit.
         /// ZooKeeper: requestThrottleLimit.
         request_throttle_limit: u32 = 0;
         /// Longest single wait of such a request, milliseconds. ZooKeeper: requestThrottleStallTime.
@@ -333,8 +333,8 @@ section! {
         /// Milliseconds after which a container that never had a child is deleted; 0 for never.
         /// ZooKeeper: znode.container.maxNeverUsedIntervalMs.
         container_max_never_used_ms: u64 = 0;
-        /// Allow znodes with a time to live. ZooKeeper: extendedTypesEnabled.
-        ttl_enabled: bool = false;
+        /// Allow znodes with a time to live. ZooKeeper: extendedTypesEnabled (off there unless set).
+        ttl_enabled: bool = true;
         /// Keep sessions without ephemerals on their own node. ZooKeeper: localSessionsEnabled.
         local_sessions_enabled: bool = false;
         /// Make such a session global when it needs to be. ZooKeeper: localSessionsUpgradingEnabled.

@@ -50,7 +50,7 @@ async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
         u64::from_ne_bytes(nonce),
     );
     let cluster = Cluster::start_tcp(
-        wiring::cluster(&config),
+        wiring::cluster(&config)?,
         &config.node.listen.to_string(),
         Secret::new(config.cluster.secret.clone()),
         tree.state_machine(),
@@ -60,9 +60,12 @@ async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     )
     .await?;
     let replica = tree.start(cluster.clone());
-    let server = Server::new(wiring::zookeeper(&config), replica);
+    let server = Server::new(wiring::zookeeper(&config)?, replica);
     if let Some(listen) = &config.zookeeper.listen.0 {
         server.listen(&listen.to_string()).await?;
+    }
+    if let Some(listen) = &config.zookeeper.secure_listen.0 {
+        server.listen_secure(&listen.to_string()).await?;
     }
     let mut status = cluster.status();
     // A node alone leads at once; a cluster may take as long as its members do.
@@ -109,6 +112,9 @@ fn banner(config: &Config, took: Duration, quorum: bool) -> String {
     };
     if let Some(listen) = &config.zookeeper.listen.0 {
         row("ZooKeeper", listen.to_string(), format!("zkCli.sh -server {listen} ls /"));
+    }
+    if let Some(listen) = &config.zookeeper.secure_listen.0 {
+        row("ZooKeeper, TLS", listen.to_string(), "for clients with TLS".to_owned());
     }
     row("nodes", config.node.listen.to_string(), "for other Polyport nodes".to_owned());
     text

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use polyport_base::NodeId;
 use polyport_cluster::node::Options;
 use polyport_cluster::{Member, Members, Role};
-use polyport_config::{Config, NodeRole};
+use polyport_config::{Config, NodeRole, Zookeeper};
+use polyport_net::tls;
 use polyport_storage::WalOptions;
 use polyport_tree::replica;
+use polyport_zookeeper::auth::DigestAlgorithm;
 use polyport_zookeeper::server;
 
 /// The members a new cluster begins with.
@@ -37,7 +40,10 @@ pub(crate) fn members(config: &Config) -> Members {
 }
 
 /// How the node takes part in consensus.
-pub(crate) fn cluster(config: &Config) -> Options {
+///
+/// # Errors
+/// If the certificates cannot be used.
+pub(crate) fn cluster(config: &Config) -> anyhow::Result<Options> {
     let mut options = Options::new(NodeId(config.node.id), members(config), &config.data_dir);
     options.join = config.cluster.join.as_ref().map(ToString::to_string);
     if let Some(log_dir) = &config.log_dir {
@@ -52,7 +58,13 @@ pub(crate) fn cluster(config: &Config) -> Options {
     options.heartbeat = Duration::from_millis(config.cluster.heartbeat_ms);
     let [shortest, longest] = config.cluster.election_timeout_ms;
     options.election = (Duration::from_millis(shortest), Duration::from_millis(longest));
-    options
+    options.tcp_keep_alive = config.node.tcp_keep_alive;
+    if let Some(tls) = &config.node.tls {
+        let files =
+            tls::Files { cert: tls.cert.clone(), key: tls.key.clone(), ca: Some(tls.ca.clone()) };
+        options.tls = Some(tls::Mutual::new(&files).context("node.tls")?);
+    }
+    Ok(options)
 }
 
 /// How the node keeps its copy of the tree.
@@ -69,11 +81,14 @@ pub(crate) fn replica(config: &Config) -> replica::Settings {
 }
 
 /// How ZooKeeper's clients are served.
-pub(crate) fn zookeeper(config: &Config) -> server::Settings {
+///
+/// # Errors
+/// If the certificates cannot be used.
+pub(crate) fn zookeeper(config: &Config) -> anyhow::Result<server::Settings> {
     let zookeeper = &config.zookeeper;
     let ms = Duration::from_millis;
     let path = |path: &std::path::Path| path.display().to_string();
-    server::Settings {
+    Ok(server::Settings {
         tick: ms(zookeeper.tick_time_ms),
         min_session_timeout: ms(zookeeper.effective_min_session_timeout_ms()),
         max_session_timeout: ms(zookeeper.effective_max_session_timeout_ms()),
@@ -83,7 +98,15 @@ pub(crate) fn zookeeper(config: &Config) -> server::Settings {
         four_letter_words: zookeeper.four_letter_words.clone(),
         enforce_quota: zookeeper.enforce_quota,
         skip_acl: zookeeper.skip_acl,
-        super_digest: Some(zookeeper.super_digest.clone()).filter(|digest| !digest.is_empty()),
+        ttl: zookeeper.ttl_enabled,
+        authentication: authentication(zookeeper),
+        limits: limits(zookeeper),
+        connect_throttle: connect_throttle(zookeeper),
+        tls: zookeeper.tls.as_ref().map(acceptor).transpose()?,
+        port_unification: zookeeper.port_unification,
+        max_tls_handshakes: usize::try_from(zookeeper.outstanding_handshake_limit).ok(),
+        listen_backlog: zookeeper.listen_backlog,
+        tcp_keep_alive: zookeeper.client_tcp_keep_alive,
         read_only: zookeeper.read_only_mode,
         reconfig_enabled: zookeeper.reconfig_enabled,
         shown: server::Shown {
@@ -91,5 +114,73 @@ pub(crate) fn zookeeper(config: &Config) -> server::Settings {
             log_dir: path(config.log_dir.as_ref().unwrap_or(&config.data_dir)),
         },
         ..server::Settings::default()
+    })
+}
+
+fn acceptor(tls: &polyport_config::ZookeeperTls) -> anyhow::Result<tls::Acceptor> {
+    use polyport_config::ClientAuth;
+    let client_auth = match tls.client_auth {
+        ClientAuth::None => tls::ClientAuth::None,
+        ClientAuth::Want => tls::ClientAuth::Want,
+        ClientAuth::Need => tls::ClientAuth::Need,
+    };
+    let files = tls::Files { cert: tls.cert.clone(), key: tls.key.clone(), ca: tls.ca.clone() };
+    tls::Acceptor::new(&files, client_auth).context("zookeeper.tls")
+}
+
+fn authentication(zookeeper: &Zookeeper) -> server::Authentication {
+    use polyport_config::DigestAlgorithm as Named;
+    let set = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    server::Authentication {
+        no_digest: !zookeeper.digest_enabled,
+        digest_algorithm: match zookeeper.digest_algorithm {
+            Named::Sha1 => DigestAlgorithm::Sha1,
+            Named::Sha256 => DigestAlgorithm::Sha256,
+            Named::Sha512 => DigestAlgorithm::Sha512,
+            Named::Sha3_256 => DigestAlgorithm::Sha3_256,
+        },
+        super_digest: set(&zookeeper.super_digest),
+        super_user: set(&zookeeper.super_user),
+        x509_super_user: set(&zookeeper.x509_super_user),
+        ensemble_names: zookeeper.ensemble_auth_names.clone(),
+        // As in ZooKeeper, the one overrides the other.
+        required_schemes: if zookeeper.session_require_client_sasl_auth {
+            vec!["sasl".to_owned()]
+        } else if zookeeper.enforce_auth_enabled {
+            zookeeper.enforce_auth_schemes.clone()
+        } else {
+            Vec::new()
+        },
+        allow_sasl_failed: zookeeper.allow_sasl_failed_clients,
+        sasl_users: zookeeper.sasl_users.clone(),
+    }
+}
+
+fn limits(zookeeper: &Zookeeper) -> server::Limits {
+    let ms = Duration::from_millis;
+    server::Limits {
+        global_outstanding: zookeeper.global_outstanding_limit as usize,
+        throttle: zookeeper.request_throttle_limit as usize,
+        throttle_stall: ms(zookeeper.request_throttle_stall_ms),
+        drop_stale: zookeeper.request_throttle_drop_stale,
+        stale_by_age: zookeeper.request_stale_latency_check,
+        stale_by_connection: zookeeper.request_stale_connection_check,
+        throttled_op_after: ms(zookeeper.throttled_op_wait_ms),
+        large_request_threshold: usize::try_from(zookeeper.large_request_threshold_bytes).ok(),
+        large_request_max: zookeeper.large_request_max_bytes as usize,
+        ..server::Limits::default()
+    }
+}
+
+fn connect_throttle(zookeeper: &Zookeeper) -> server::ConnectThrottle {
+    let freeze = u64::try_from(zookeeper.connection_freeze_time_ms).ok();
+    server::ConnectThrottle {
+        max_tokens: zookeeper.connection_max_tokens,
+        fill_every: Duration::from_millis(zookeeper.connection_token_fill_time_ms),
+        fill_count: zookeeper.connection_token_fill_count,
+        freeze: freeze.map(Duration::from_millis),
+        drop_increase: zookeeper.connection_drop_increase,
+        drop_decrease: zookeeper.connection_drop_decrease,
+        decrease_ratio: zookeeper.connection_decrease_ratio,
     }
 }

@@ -6,12 +6,39 @@ use base64::Engine;
 use polyport_tree::access::is_ip_pattern;
 use polyport_tree::{Acl, Id, Perms, TreeError};
 use sha1::{Digest, Sha1};
+use sha2::{Sha256, Sha512};
+use sha3::Sha3_256;
 
-/// The name of a digest user: `user:base64(sha1(user:password))`.
-pub fn digest_id(credentials: &str) -> Option<String> {
-    let (user, _) = credentials.split_once(':')?;
-    let hash = Sha1::digest(credentials.as_bytes());
-    Some(format!("{user}:{}", base64::engine::general_purpose::STANDARD.encode(hash)))
+mod names;
+
+/// The hash of the digest scheme: `DigestAuthenticationProvider.digestAlg`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DigestAlgorithm {
+    /// ZooKeeper's default.
+    #[default]
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-512.
+    Sha512,
+    /// SHA3-256.
+    Sha3_256,
+}
+
+/// The name of a digest user: `user:base64(hash(credentials))`, where the user ends at the first
+/// colon of the credentials, `user:password`.
+pub fn digest_id(algorithm: DigestAlgorithm, credentials: &[u8]) -> String {
+    // As Java does: what is no UTF-8 becomes a replacement character.
+    let credentials = String::from_utf8_lossy(credentials);
+    let user = credentials.split(':').next().unwrap_or_default();
+    let bytes = credentials.as_bytes();
+    let hash = match algorithm {
+        DigestAlgorithm::Sha1 => Sha1::digest(bytes).to_vec(),
+        DigestAlgorithm::Sha256 => Sha256::digest(bytes).to_vec(),
+        DigestAlgorithm::Sha512 => Sha512::digest(bytes).to_vec(),
+        DigestAlgorithm::Sha3_256 => Sha3_256::digest(bytes).to_vec(),
+    };
+    format!("{user}:{}", base64::engine::general_purpose::STANDARD.encode(hash))
 }
 
 /// The identities of one connection.
@@ -20,12 +47,21 @@ pub struct Identities {
     ids: Vec<Id>,
     /// The operator has switched access control off.
     skip_acl: bool,
+    /// The operator has switched the digest scheme off.
+    no_digest: bool,
 }
 
 impl Identities {
     /// Of a client at this address. `skip_acl`: whether access control is switched off.
     pub fn at(address: IpAddr, skip_acl: bool) -> Self {
-        Self { ids: vec![Id::new("ip", address.to_canonical().to_string())], skip_acl }
+        let ids = vec![Id::new("ip", address.to_canonical().to_string())];
+        Self { ids, skip_acl, no_digest: false }
+    }
+
+    /// Lists may not name the digest scheme.
+    pub fn without_digest(mut self) -> Self {
+        self.no_digest = true;
+        self
     }
 
     /// Adds one, unless it is there.
@@ -75,8 +111,9 @@ impl Identities {
             match id.scheme.as_str() {
                 "world" if id.id == "anyone" => add(Acl { perms, id }),
                 "ip" if is_ip_pattern(&id.id) => add(Acl { perms, id }),
-                "digest" if id.id.split(':').count() == 2 => add(Acl { perms, id }),
-                "sasl" | "x509" | "super" if !id.id.is_empty() => add(Acl { perms, id }),
+                "digest" if !self.no_digest && names::is_digest(&id.id) => add(Acl { perms, id }),
+                "sasl" if names::is_principal(&id.id) => add(Acl { perms, id }),
+                "x509" if names::is_subject(&id.id) => add(Acl { perms, id }),
                 "auth" => {
                     let proved = self.ids.iter().filter(|id| proves(&id.scheme));
                     let before = proved.clone().count();
@@ -107,8 +144,20 @@ mod tests {
     #[test]
     fn digests_are_zookeepers() {
         // The example of ZooKeeper's administrator's guide.
-        assert_eq!(digest_id("super:admin").unwrap(), "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=");
-        assert_eq!(digest_id("nobody"), None);
+        let sha1 = digest_id(DigestAlgorithm::Sha1, b"super:admin");
+        assert_eq!(sha1, "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=");
+        // `printf super:admin | openssl dgst -binary -sha256 | base64`, and so on.
+        for (algorithm, hash) in [
+            (DigestAlgorithm::Sha256, "wtZw1Um4mq1rRKbXqxHs8ueodBP35/JhtBP/nwJ62WY="),
+            (
+                DigestAlgorithm::Sha512,
+                "ICbpgQLY7IUUeqcBGefDeb/WOl1Du5KoY5RX0+hDpW6UmhIeG6yfXhhCfQJHZChZeBdvUBXNvoumekY+NNKIPg==",
+            ),
+            (DigestAlgorithm::Sha3_256, "n/RvsobH/8zZOcOjetd7nUc1fh+dZeopA1uboPolGDE="),
+        ] {
+            assert_eq!(digest_id(algorithm, b"super:admin"), format!("super:{hash}"));
+        }
+        assert!(digest_id(DigestAlgorithm::Sha1, b"nobody").starts_with("nobody:"));
     }
 
     #[test]

@@ -7,4 +7,5 @@ pub mod auth;
 pub mod codec;
 pub mod import;
 pub mod reconfig;
+pub mod sasl;
 pub mod server;

@@ -60,13 +60,15 @@ where
 {
     let ours = challenge()?;
     stream.write_all(&[&MAGIC[..], &ours].concat()).await?;
+    stream.flush().await?;
     let mut answer = [0; 2 * LEN];
     stream.read_exact(&mut answer).await?;
     let (theirs, proof) = answer.split_at(LEN);
     let mac = secret.mac(b"server", &ours, theirs);
     mac.verify_slice(proof).map_err(|_| refused("the peer does not know the cluster's secret"))?;
     let proof = secret.mac(b"client", theirs, &ours).finalize().into_bytes();
-    stream.write_all(&proof).await
+    stream.write_all(&proof).await?;
+    stream.flush().await
 }
 
 /// The accepting side.
@@ -83,6 +85,7 @@ where
     let ours = challenge()?;
     let proof = secret.mac(b"server", theirs, &ours).finalize().into_bytes();
     stream.write_all(&[&ours[..], &proof].concat()).await?;
+    stream.flush().await?;
     let mut answer = [0; LEN];
     stream.read_exact(&mut answer).await?;
     let mac = secret.mac(b"client", &ours, theirs);

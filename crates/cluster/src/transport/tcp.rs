@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use polyport_net::listen;
+use polyport_net::stream::Stream;
+use polyport_net::tls::Mutual;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
 use super::{Connection, MAX_FRAME, QUEUE, Secret, Transport, handshake};
@@ -16,32 +18,67 @@ use super::{Connection, MAX_FRAME, QUEUE, Secret, Transport, handshake};
 /// How long connecting or being authenticated may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// TCP between nodes that share a secret.
+/// TCP between nodes that share a secret, inside TLS where they have certificates.
 #[derive(Clone, Debug)]
 pub struct Tcp {
     secret: Secret,
+    tls: Option<Mutual>,
+    keep_alive: bool,
 }
 
 impl Tcp {
     /// For a cluster with this secret.
     pub fn new(secret: Secret) -> Self {
-        Self { secret }
+        Self { secret, tls: None, keep_alive: true }
+    }
+
+    /// Encrypts, and takes only nodes whose certificates hold.
+    pub fn with_tls(self, tls: Option<Mutual>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// Whether the system probes silent nodes.
+    pub fn with_keep_alive(self, keep_alive: bool) -> Self {
+        Self { keep_alive, ..self }
+    }
+
+    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        // A peer that vanished without a word is noticed by the silence of its replies; this is for
+        // connections on which nothing is awaited.
+        if self.keep_alive { listen::keep_alive(stream) } else { Ok(()) }
+    }
+
+    async fn dial(&self, address: &str) -> io::Result<Stream> {
+        let stream = TcpStream::connect(address).await?;
+        self.prepare(&stream)?;
+        let mut stream = match &self.tls {
+            Some(tls) => {
+                let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+                tls.connector.connect(host, stream).await?
+            }
+            None => Stream::Plain(stream),
+        };
+        handshake::connect(&mut stream, &self.secret).await?;
+        Ok(stream)
+    }
+
+    async fn answer(&self, stream: TcpStream) -> io::Result<Stream> {
+        self.prepare(&stream)?;
+        let mut stream = match &self.tls {
+            Some(tls) => tls.acceptor.accept(stream).await?.0,
+            None => Stream::Plain(stream),
+        };
+        handshake::accept(&mut stream, &self.secret).await?;
+        Ok(stream)
     }
 }
 
 impl Transport for Tcp {
     fn connect(&self, address: &str) -> impl Future<Output = io::Result<Connection>> + Send {
         let address = address.to_owned();
-        let secret = self.secret.clone();
-        async move {
-            let connect = async {
-                let mut stream = TcpStream::connect(&address).await?;
-                prepare(&stream)?;
-                handshake::connect(&mut stream, &secret).await?;
-                io::Result::Ok(stream)
-            };
-            Ok(spawn(tokio::time::timeout(PATIENCE, connect).await??))
-        }
+        let tcp = self.clone();
+        async move { Ok(spawn(tokio::time::timeout(PATIENCE, tcp.dial(&address)).await??)) }
     }
 }
 
@@ -49,7 +86,7 @@ impl Transport for Tcp {
 #[derive(Debug)]
 pub struct TcpListener {
     listener: tokio::net::TcpListener,
-    secret: Secret,
+    tcp: Tcp,
 }
 
 impl TcpListener {
@@ -57,8 +94,8 @@ impl TcpListener {
     ///
     /// # Errors
     /// If the address is taken or not ours.
-    pub async fn bind(address: &str, secret: Secret) -> io::Result<Self> {
-        Ok(Self { listener: tokio::net::TcpListener::bind(address).await?, secret })
+    pub async fn bind(address: &str, tcp: Tcp) -> io::Result<Self> {
+        Ok(Self { listener: tokio::net::TcpListener::bind(address).await?, tcp })
     }
 
     /// Where it listens.
@@ -72,7 +109,7 @@ impl TcpListener {
     /// Gives every authenticated connection to `handle`, until the listener fails.
     pub async fn run(self, handle: impl Fn(Connection) + Clone + Send + 'static) {
         loop {
-            let (mut stream, from) = match self.listener.accept().await {
+            let (stream, from) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of descriptors, most likely: others may close some.
@@ -81,14 +118,10 @@ impl TcpListener {
                     continue;
                 }
             };
-            let (secret, handle) = (self.secret.clone(), handle.clone());
+            let (tcp, handle) = (self.tcp.clone(), handle.clone());
             tokio::spawn(async move {
-                let accept = async {
-                    prepare(&stream)?;
-                    handshake::accept(&mut stream, &secret).await
-                };
-                match tokio::time::timeout(PATIENCE, accept).await {
-                    Ok(Ok(())) => handle(spawn(stream)),
+                match tokio::time::timeout(PATIENCE, tcp.answer(stream)).await {
+                    Ok(Ok(stream)) => handle(spawn(stream)),
                     // A peer that gave up while this node was starting.
                     Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                         tracing::debug!(%from, "node connection was gone at once");
@@ -101,18 +134,25 @@ impl TcpListener {
     }
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    // A peer that vanished without a word is noticed by the silence of its replies; this is for
-    // connections on which nothing is awaited.
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(Duration::from_secs(5))
-        .with_interval(Duration::from_secs(2));
-    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
+fn spawn(stream: Stream) -> Connection {
+    match stream {
+        // Two halves without a lock between them.
+        Stream::Plain(stream) => {
+            let (read, write) = stream.into_split();
+            frames(read, write)
+        }
+        stream => {
+            let (read, write) = tokio::io::split(stream);
+            frames(read, write)
+        }
+    }
 }
 
-fn spawn(stream: TcpStream) -> Connection {
-    let (read, write) = stream.into_split();
+fn frames<R, W>(read: R, write: W) -> Connection
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
     let (sender, outgoing) = mpsc::channel(QUEUE);
     let (incoming, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
@@ -134,7 +174,7 @@ fn spawn(stream: TcpStream) -> Connection {
 }
 
 async fn write_frames(
-    mut write: OwnedWriteHalf,
+    mut write: impl AsyncWrite + Unpin,
     mut outgoing: mpsc::Receiver<Bytes>,
 ) -> io::Result<()> {
     let mut frames = Vec::with_capacity(QUEUE);
@@ -151,12 +191,16 @@ async fn write_frames(
             }
         }
         write.write_all(&small).await?;
+        write.flush().await?;
         small.clear();
     }
     write.shutdown().await
 }
 
-async fn read_frames(mut read: OwnedReadHalf, incoming: &mpsc::Sender<Bytes>) -> io::Result<()> {
+async fn read_frames(
+    mut read: impl AsyncRead + Unpin,
+    incoming: &mpsc::Sender<Bytes>,
+) -> io::Result<()> {
     let mut buffer = BytesMut::with_capacity(64 * 1024);
     loop {
         while buffer.len() >= 4 {
@@ -185,7 +229,11 @@ mod tests {
     use super::*;
 
     async fn listener(secret: &str) -> (String, mpsc::Receiver<Connection>) {
-        let listener = TcpListener::bind("127.0.0.1:0", Secret::new(secret)).await.unwrap();
+        listener_of(Tcp::new(Secret::new(secret))).await
+    }
+
+    async fn listener_of(tcp: Tcp) -> (String, mpsc::Receiver<Connection>) {
+        let listener = TcpListener::bind("127.0.0.1:0", tcp).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(listener.run(move |connection| sender.try_send(connection).unwrap()));

@@ -171,7 +171,8 @@ pub enum Request<'a> {
     },
     Auth {
         scheme: &'a str,
-        auth: &'a [u8],
+        /// Null is not empty.
+        auth: Option<&'a [u8]>,
     },
     Sasl {
         token: &'a [u8],
@@ -271,7 +272,7 @@ impl<'a> Request<'a> {
                 cursor.i32("auth type")?;
                 Self::Auth {
                     scheme: jute::ustring(cursor, "auth scheme")?,
-                    auth: jute::buffer(cursor, "auth data")?,
+                    auth: jute::opt_buffer(cursor, "auth data")?,
                 }
             }
             OpCode::Sasl => Self::Sasl { token: jute::buffer(cursor, "sasl token")? },
@@ -376,7 +377,7 @@ impl<'a> Request<'a> {
             Self::Auth { scheme, auth } => {
                 out.put_i32(0);
                 out.put_ustring(scheme);
-                out.put_buffer(auth);
+                out.put_opt_buffer(*auth);
             }
             Self::Sasl { token } => out.put_buffer(token),
             Self::WhoAmI | Self::Ping | Self::CloseSession => {}

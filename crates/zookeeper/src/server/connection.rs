@@ -1,23 +1,24 @@
 //! One connection: bytes in, requests to the tree in their order, bytes out.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
+use polyport_tree::TreeError;
 use polyport_tree::access;
 use polyport_tree::replica::{Place as BatchPlace, View};
-use polyport_tree::{Id, TreeError};
 use polyport_wire::Cursor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::accept::Peer;
 use super::handshake::{Attached, Refused, handshake};
+use super::load::Turn;
 use super::outbound::{Ending, Outbound, Queued, Write};
-use super::{Connected, Counters, Server, four_letter, read, reconfig, write};
-use crate::auth::{Identities, digest_id};
+use super::{Connected, Counters, Server, authenticate, four_letter, read, reconfig, write};
 use crate::codec::{ErrorCode, OpCode, ReplyHeader, Request, RequestHeader, XID_PING};
+use crate::sasl::DigestMd5;
 
 /// Bytes owed beyond which nothing more is read from the client.
 const HIGH_WATER: usize = 1 << 20;
@@ -33,6 +34,10 @@ enum Ended {
     Refused(#[from] Refused),
     #[error("frame of {0} bytes (jute.maxbuffer is {1})")]
     FrameLength(i64, usize),
+    #[error("request of {0} bytes while too many large ones are under way (largeRequestMaxBytes)")]
+    LargeRequest(usize),
+    #[error("its requests waited longer than its session's timeout")]
+    Stale,
     #[error("the client closed the connection")]
     Hangup,
     #[error("{0:?}")]
@@ -41,34 +46,41 @@ enum Ended {
     Stalled,
 }
 
-struct Connection<'a, S> {
-    server: &'a Server,
+pub(super) struct Connection<'a, S> {
+    pub(super) server: &'a Server,
     stream: S,
     input: BytesMut,
     output: Vec<u8>,
-    outbound: Arc<Outbound>,
+    pub(super) outbound: Arc<Outbound>,
     counters: Arc<Counters>,
-    batch_place: BatchPlace,
-    peer: SocketAddr,
+    pub(super) batch_place: BatchPlace,
+    pub(super) peer: Peer,
+    pub(super) sasl: Option<DigestMd5>,
     attached: Option<Attached>,
     /// A reconfig request that waits for those before it; nothing after it begins before it ends.
     barrier: Option<Bytes>,
+    /// Since when a whole request waits for its turn.
+    held_since: Option<Instant>,
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S>(server: Server, stream: S, peer: SocketAddr)
+pub(super) async fn serve<S>(server: Server, stream: S, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let settings = server.settings();
-    let who = Identities::at(peer.ip(), settings.skip_acl);
+    let who = authenticate::arrives(settings, &peer);
+    let address = peer.address;
     let outbound = Arc::new(Outbound::new(who, server.stats().clone(), settings.max_unread));
     let watcher = server.replica().subscribe(outbound.clone());
     // Set once, here.
     let _ = outbound.watcher.set(watcher);
     let counters = Arc::new(Counters::default());
-    let id =
-        server.register(Connected { peer, outbound: outbound.clone(), counters: counters.clone() });
+    let id = server.register(Connected {
+        peer: address,
+        outbound: outbound.clone(),
+        counters: counters.clone(),
+    });
     let mut connection = Connection {
         server: &server,
         stream,
@@ -78,18 +90,25 @@ where
         counters,
         batch_place: BatchPlace::default(),
         peer,
+        sasl: None,
         attached: None,
         barrier: None,
+        held_since: None,
     };
     let ended = connection.run().await;
     let session = connection.attached.as_ref().map_or(0, |attached| attached.session);
     if let Err(ended) = ended {
         let session = format!("0x{session:x}");
         match ended {
-            Ended::FrameLength(..) | Ended::Refused(_) | Ended::Stalled => {
-                tracing::warn!(%peer, session, reason = %ended, "connection closed");
+            Ended::FrameLength(..)
+            | Ended::LargeRequest(_)
+            | Ended::Stale
+            | Ended::Refused(_)
+            | Ended::By(Ending::TooSlow)
+            | Ended::Stalled => {
+                tracing::warn!(peer = %address, session, reason = %ended, "connection closed");
             }
-            _ => tracing::debug!(%peer, session, reason = %ended, "connection closed"),
+            _ => tracing::debug!(peer = %address, session, reason = %ended, "connection closed"),
         }
     }
     if session != 0 {
@@ -101,8 +120,7 @@ where
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     async fn run(&mut self) -> Result<(), Ended> {
-        let patience = self.server.settings().handshake_timeout;
-        let greeted = tokio::time::timeout(patience, self.greet()).await;
+        let greeted = tokio::time::timeout_at(self.peer.deadline, self.greet()).await;
         match greeted {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => return Ok(()),
@@ -114,8 +132,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             Err(_) => return Err(Refused::Late.into()),
         }
         let outbound = self.outbound.clone();
+        let server = self.server.clone();
         loop {
-            self.requests()?;
+            // Heard from before it is looked whether there is still something to wait for.
+            let calm = server.shared.load.calm.notified();
+            let turn = self.requests()?;
             self.flush().await?;
             if self.barrier.is_some() {
                 if self.outbound.owed(|owed| owed.queue.is_empty()) {
@@ -123,23 +144,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 } else {
                     outbound.wake.notified().await;
                 }
-            } else if self.wants_input() {
+                continue;
+            }
+            if turn == Turn::Go && self.has_frame() && self.wants_input() {
+                // Held up by answers, which are gone now.
+                continue;
+            }
+            let stall = server.settings().limits.throttle_stall.max(Duration::from_millis(1));
+            // While the node is too busy, hanging up is still heard, within this much.
+            let reads = match turn {
+                Turn::Go => self.wants_input(),
+                Turn::AfterOwn => false,
+                Turn::WhenCalm => self.input.len() < HIGH_WATER,
+            };
+            if reads {
                 self.input.reserve(READ_BYTES);
-                tokio::select! {
-                    read = self.stream.read_buf(&mut self.input) => {
-                        if read? == 0 {
-                            return Err(Ended::Hangup);
-                        }
-                        if let Some(attached) = &self.attached {
-                            attached.touch.set();
-                        }
+            }
+            tokio::select! {
+                read = self.stream.read_buf(&mut self.input), if reads => {
+                    if read? == 0 {
+                        return self.hung_up(turn).await;
                     }
-                    () = outbound.wake.notified() => {}
                 }
-            } else {
-                outbound.wake.notified().await;
+                () = outbound.wake.notified() => {}
+                () = calm, if turn == Turn::WhenCalm => {}
+                () = tokio::time::sleep(stall), if turn == Turn::WhenCalm => {}
             }
         }
+    }
+
+    /// The client hung up. What it asked before is still done, unless it is stale.
+    async fn hung_up(&mut self, mut turn: Turn) -> Result<(), Ended> {
+        let limits = &self.server.settings().limits;
+        let stale = limits.drop_stale && limits.stale_by_connection;
+        while turn == Turn::WhenCalm && !stale {
+            tokio::time::sleep(limits.throttle_stall.max(Duration::from_millis(1))).await;
+            turn = self.requests()?;
+        }
+        Err(Ended::Hangup)
     }
 
     /// The first frame: a four-letter word (false: answered, done) or the handshake.
@@ -148,6 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         if let Some(word) = four_letter::word(&self.input) {
             let answer = four_letter::answer(self.server, word);
             self.stream.write_all(answer.as_bytes()).await?;
+            self.stream.flush().await?;
             self.stream.shutdown().await?;
             return Ok(false);
         }
@@ -186,6 +229,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let Some(len) = usize::try_from(len).ok().filter(|len| *len <= max) else {
             return Err(Ended::FrameLength(len.into(), max));
         };
+        // Before its bytes are taken in.
+        if !self.server.shared.load.takes(len) {
+            return Err(Ended::LargeRequest(len));
+        }
         if self.input.len() < 4 + len {
             return Ok(None);
         }
@@ -193,46 +240,100 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         Ok(Some(self.input.split_to(len).freeze()))
     }
 
-    fn wants_input(&self) -> bool {
-        let max = self.server.settings().max_queued;
-        self.outbound.owed(|owed| owed.bytes.len() < HIGH_WATER && owed.queue.len() < max)
+    fn has_frame(&self) -> bool {
+        self.input.first_chunk().is_some_and(|len| {
+            // A negative length is to be looked at as well.
+            let len = usize::try_from(i32::from_be_bytes(*len)).unwrap_or_default();
+            self.input.len() >= 4 + len
+        })
     }
 
-    /// Handles all whole frames that there are.
-    fn requests(&mut self) -> Result<(), Ended> {
+    fn wants_input(&self) -> bool {
+        let settings = self.server.settings();
+        self.outbound.owed(|owed| {
+            owed.ending.is_none()
+                && owed.bytes.len() < HIGH_WATER
+                && owed.queue.len() < settings.max_queued
+                && owed.queued_bytes < settings.limits.queued_bytes
+        })
+    }
+
+    /// Handles all whole frames whose turn it is.
+    fn requests(&mut self) -> Result<Turn, Ended> {
         let mut count = 0;
+        let mut turn = Turn::Go;
         while self.barrier.is_none() && self.wants_input() {
-            let Some(frame) = self.frame()? else { break };
+            let own = self.outbound.owed(|owed| !owed.queue.is_empty());
+            turn = self.server.shared.load.turn(own);
+            if turn != Turn::Go {
+                break;
+            }
+            let Some(frame) = self.frame()? else {
+                self.held_since = None;
+                break;
+            };
+            self.check_age()?;
             count += 1;
             self.request(frame);
         }
+        if turn == Turn::WhenCalm {
+            self.held_since.get_or_insert_with(Instant::now);
+        }
         if count > 0 {
+            if let Some(attached) = &self.attached {
+                attached.touch.set();
+            }
             self.server.stats().received(count);
             self.counters.received.fetch_add(count, Ordering::Relaxed);
             self.server.replica().flush();
         }
-        Ok(())
+        Ok(turn)
+    }
+
+    /// A request that waited longer than its session lives is not worth doing.
+    fn check_age(&self) -> Result<(), Ended> {
+        let limits = &self.server.settings().limits;
+        let (Some(since), Some(attached)) = (self.held_since, &self.attached) else {
+            return Ok(());
+        };
+        match limits.drop_stale && limits.stale_by_age && since.elapsed() > attached.timeout {
+            true => Err(Ended::Stale),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a request waited so long that it is refused.
+    fn is_throttled(&self, op: Option<OpCode>) -> bool {
+        let most = self.server.settings().limits.throttled_op_after;
+        !most.is_zero()
+            && !matches!(op, Some(OpCode::Ping | OpCode::CloseSession))
+            && self.held_since.is_some_and(|since| since.elapsed() > most)
     }
 
     fn request(&mut self, frame: Bytes) {
         let mut cursor = Cursor::new(&frame);
         let Ok(header) = RequestHeader::decode(&mut cursor) else {
+            tracing::warn!(peer = %self.peer.address, len = frame.len(), "malformed request");
             return self.outbound.end(Ending::Refused);
         };
         if header.xid != XID_PING {
             self.counters.last_cxid.store(header.xid as u32 as u64, Ordering::Relaxed);
         }
+        let xid = header.xid;
         match OpCode::from_i32(header.op) {
-            Some(OpCode::Auth) => self.auth(header.xid, &mut cursor),
+            Some(OpCode::Auth) => self.auth(xid, &mut cursor),
+            Some(OpCode::Sasl) => self.sasl(xid, &mut cursor),
+            _ if !self.may_ask(xid) => {}
+            op if self.is_throttled(op) => self.fail(xid, ErrorCode::THROTTLED_OP),
             Some(OpCode::Reconfig) if !self.is_read_only() => self.barrier = Some(frame),
             Some(op) if self.is_read_only() && op == OpCode::CloseSession => {
-                self.fail(header.xid, ErrorCode::OK);
+                self.fail(xid, ErrorCode::OK);
                 self.outbound.end(Ending::Closed);
             }
             Some(op) if self.is_read_only() && (write::is_write(op) || op == OpCode::Reconfig) => {
-                self.fail(header.xid, TreeError::NotReadOnly.into());
+                self.fail(xid, TreeError::NotReadOnly.into());
             }
-            Some(op) if write::is_write(op) => self.write(op, header.xid, &mut cursor),
+            Some(op) if write::is_write(op) => self.write(op, xid, &mut cursor, frame.len()),
             op => self.read(op, &frame),
         }
     }
@@ -249,7 +350,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         // Read once before, when the request came.
         let Ok(header) = RequestHeader::decode(&mut cursor) else { return Ok(()) };
         let Ok(request) = Request::decode(OpCode::Reconfig, &mut cursor) else {
-            self.fail(header.xid, ErrorCode::MARSHALLING_ERROR);
+            tracing::warn!(peer = %self.peer.address, "malformed reconfig request");
+            self.outbound.end(Ending::Refused);
             return Ok(());
         };
         let (server, outbound) = (self.server, self.outbound.clone());
@@ -294,7 +396,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let queued = self.outbound.owed(|owed| {
             let behind = !owed.queue.is_empty();
             if behind {
-                owed.queue.push_back(Queued::Read(frame.clone(), now));
+                let share = self.server.shared.load.share(false, frame.len());
+                owed.push(Queued::Read(frame.clone(), now, share));
             }
             behind
         });
@@ -317,16 +420,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         self.server.stats().answered(now);
     }
 
-    fn write(&mut self, op: OpCode, xid: i32, cursor: &mut Cursor<'_>) {
+    fn write(&mut self, op: OpCode, xid: i32, cursor: &mut Cursor<'_>, len: usize) {
         let request = match Request::decode(op, cursor) {
             Ok(request) => request,
             Err(error) => {
-                tracing::warn!(peer = %self.peer, %error, ?op, "malformed request");
-                return self.fail(xid, ErrorCode::MARSHALLING_ERROR);
+                tracing::warn!(peer = %self.peer.address, %error, ?op, "malformed request");
+                return self.outbound.end(Ending::Refused);
             }
         };
         let who = self.outbound.who.lock().clone();
-        let (command, detail) = match write::command(request, &who) {
+        let (command, detail) = match write::command(request, &who, self.server.settings().ttl) {
             Ok(command) => command,
             Err(error) => return self.fail(xid, error.into()),
         };
@@ -337,8 +440,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let enforce = settings.enforce_quota && !who.is_super();
         let from = replica.submitter(session, self.outbound.watcher(), ids, enforce);
         let since = Instant::now();
+        let share = self.server.shared.load.share(true, len);
         self.outbound.owed(|owed| {
-            owed.queue.push_back(Queued::Write(Write { xid, op, since, detail }));
+            owed.push(Queued::Write(Write { xid, op, since, detail, len, _share: share }));
         });
         replica.submit(&mut self.batch_place, &from, &command, self.outbound.clone(), 0);
     }
@@ -352,47 +456,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 false
             }
             false => {
-                owed.queue.push_back(Queued::Failed { xid, code });
+                owed.push(Queued::Failed { xid, code });
                 true
             }
         });
         if !queued {
             self.server.stats().sent();
         }
-    }
-
-    /// Authentication is answered at once: its replies are outside the order of requests.
-    fn auth(&mut self, xid: i32, cursor: &mut Cursor<'_>) {
-        let zxid = self.server.replica().last_zxid();
-        let Ok(Request::Auth { scheme, auth }) = Request::decode(OpCode::Auth, cursor) else {
-            return self.outbound.end(Ending::Refused);
-        };
-        let id = match scheme {
-            "digest" => {
-                std::str::from_utf8(auth).ok().and_then(digest_id).map(|id| Id::new("digest", id))
-            }
-            "ip" => Some(Id::new("ip", self.peer.ip().to_canonical().to_string())),
-            _ => None,
-        };
-        let Some(id) = id else {
-            tracing::warn!(peer = %self.peer, scheme, "authentication failed");
-            self.outbound.owed(|owed| {
-                owed.reply(xid, zxid, ErrorCode::from(TreeError::AuthFailed));
-                owed.ending.get_or_insert(Ending::Refused);
-            });
-            return;
-        };
-        let mut who = (**self.outbound.who.lock()).clone();
-        if id.scheme == "digest"
-            && self.server.settings().super_digest.as_deref() == Some(id.id.as_str())
-        {
-            who.add(Id::new("super", ""));
-        }
-        who.add(id);
-        *self.outbound.who.lock() = Arc::new(who);
-        // Commands from here on have another submitter.
-        self.batch_place = BatchPlace::default();
-        self.outbound.owed(|owed| owed.reply(xid, zxid, ErrorCode::OK));
     }
 
     /// Sends what is owed; ends the connection when that is all.
@@ -405,18 +475,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             if let Some(Ending::TooSlow) = ending {
                 return Err(Ended::By(Ending::TooSlow));
             }
+            let patience = self.attached.as_ref().map_or(Duration::from_secs(10), |a| a.timeout);
+            let deadline = tokio::time::Instant::now() + patience;
             if self.output.is_empty() {
                 return match ending {
                     Some(ending) => {
-                        self.stream.shutdown().await?;
+                        let shut = tokio::time::timeout_at(deadline, self.stream.shutdown());
+                        shut.await.map_err(|_| Ended::Stalled)??;
                         Err(Ended::By(ending))
                     }
                     None => Ok(()),
                 };
             }
-            let patience = self.attached.as_ref().map_or(Duration::from_secs(10), |a| a.timeout);
-            let written = tokio::time::timeout(patience, self.stream.write_all(&self.output));
-            written.await.map_err(|_| Ended::Stalled)??;
+            let (stream, output, outbound) = (&mut self.stream, &self.output, &self.outbound);
+            let written = async {
+                stream.write_all(output).await?;
+                stream.flush().await
+            };
+            tokio::pin!(written);
+            let mut woken = false;
+            loop {
+                tokio::select! {
+                    written = tokio::time::timeout_at(deadline, &mut written) => {
+                        written.map_err(|_| Ended::Stalled)??;
+                        break;
+                    }
+                    // More is owed by now; too much, perhaps.
+                    () = outbound.wake.notified() => {
+                        if outbound.owed(|owed| owed.ending == Some(Ending::TooSlow)) {
+                            return Err(Ended::By(Ending::TooSlow));
+                        }
+                        woken = true;
+                    }
+                }
+            }
+            if woken {
+                // It was meant for whoever waits next.
+                outbound.wake.notify_one();
+            }
             self.output.clear();
             if self.output.capacity() > HIGH_WATER {
                 self.output = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polyport_tree::TreeError;
 use polyport_tree::command::Command;
@@ -29,6 +29,8 @@ pub(super) enum Refused {
     Moved,
     #[error("randomness failed")]
     Randomness,
+    #[error("too many new connections (connectionMaxTokens)")]
+    Throttled,
 }
 
 /// A session that is attached to a connection.
@@ -45,11 +47,14 @@ pub(super) async fn handshake(
     body: &[u8],
 ) -> Result<Attached, Refused> {
     let request = ConnectRequest::decode(body)?;
+    if !server.shared.connect_throttle.admits(Instant::now(), rand::random()) {
+        return Err(Refused::Throttled);
+    }
     let replica = server.replica();
     let settings = server.settings();
     let in_quorum = replica.status().borrow().in_quorum;
-    let read_only = settings.read_only && request.read_only == Some(true);
-    if !in_quorum && !read_only {
+    let content = settings.read_only && request.read_only == Some(true);
+    if !in_quorum && !content {
         return Err(Refused::NoQuorum);
     }
     let zxid = replica.last_zxid();

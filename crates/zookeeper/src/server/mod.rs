@@ -1,8 +1,12 @@
 //! The thin shell: sockets, one task a connection, calls to the tree.
 
+mod accept;
+mod authenticate;
+mod connect_throttle;
 mod connection;
 mod four_letter;
 mod handshake;
+mod load;
 mod outbound;
 mod quorum;
 mod read;
@@ -12,17 +16,22 @@ mod write;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use polyport_net::tls;
 use polyport_tree::replica::Replica;
-use tokio::net::TcpListener;
 
+pub use authenticate::Authentication;
+pub use connect_throttle::ConnectThrottle;
+pub use load::Limits;
 pub use stats::Stats;
 
+use connect_throttle::Throttle;
+use load::Load;
 use outbound::Outbound;
 
 /// How clients are served.
@@ -36,7 +45,7 @@ pub struct Settings {
     pub max_session_timeout: Duration,
     /// Most connections from one address; 0 for any number.
     pub max_client_connections: usize,
-    /// Most connections; 0 for any number.
+    /// Most connections, for each port; 0 for any number.
     pub max_connections: usize,
     /// `jute.maxbuffer`: longest request, in bytes.
     pub max_frame: usize,
@@ -52,12 +61,28 @@ pub struct Settings {
     pub enforce_quota: bool,
     /// Whether access control is switched off.
     pub skip_acl: bool,
-    /// `user:base64(sha1(user:password))` of the super user.
-    pub super_digest: Option<String>,
     /// Whether clients that allow it are served reads without a quorum.
     pub read_only: bool,
     /// Whether reconfig requests are taken.
     pub reconfig_enabled: bool,
+    /// Whether znodes may have a time to live.
+    pub ttl: bool,
+    /// Who clients may be.
+    pub authentication: Authentication,
+    /// How much may be under way.
+    pub limits: Limits,
+    /// How fast new connections may come.
+    pub connect_throttle: ConnectThrottle,
+    /// For the secure port, and for the plain one with `port_unification`.
+    pub tls: Option<tls::Acceptor>,
+    /// Whether the plain port takes TLS too.
+    pub port_unification: bool,
+    /// Most TLS handshakes in progress at once on a port; any number by default.
+    pub max_tls_handshakes: Option<usize>,
+    /// Connections that the system queues; 0 for a default.
+    pub listen_backlog: u32,
+    /// Whether the system probes silent clients.
+    pub tcp_keep_alive: bool,
     /// What `conf` shows besides.
     pub shown: Shown,
 }
@@ -87,9 +112,17 @@ impl Default for Settings {
             max_queued: 4096,
             enforce_quota: false,
             skip_acl: false,
-            super_digest: None,
             read_only: false,
             reconfig_enabled: false,
+            ttl: true,
+            authentication: Authentication::default(),
+            limits: Limits::default(),
+            connect_throttle: ConnectThrottle::default(),
+            tls: None,
+            port_unification: false,
+            max_tls_handshakes: None,
+            listen_backlog: 0,
+            tcp_keep_alive: false,
             shown: Shown::default(),
         }
     }
@@ -127,12 +160,16 @@ struct Shared {
     client_address: Mutex<Option<SocketAddr>>,
     watching: std::sync::atomic::AtomicBool,
     draining: tokio::sync::watch::Sender<bool>,
+    load: Arc<Load>,
+    connect_throttle: Throttle,
 }
 
 impl Server {
     /// On a node's copy of the tree.
     pub fn new(settings: Settings, replica: Replica) -> Self {
         let (draining, _) = tokio::sync::watch::channel(false);
+        let load = Arc::new(Load::new(settings.limits.clone()));
+        let connect_throttle = Throttle::new(settings.connect_throttle, Instant::now());
         Self {
             shared: Arc::new(Shared {
                 settings,
@@ -144,6 +181,8 @@ impl Server {
                 client_address: Mutex::new(None),
                 watching: false.into(),
                 draining,
+                load,
+                connect_throttle,
             }),
         }
     }
@@ -153,62 +192,26 @@ impl Server {
     /// # Errors
     /// If the address is taken or not ours.
     pub async fn listen(&self, address: &str) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(address).await.map_err(|error| {
-            io::Error::new(error.kind(), format!("ZooKeeper client port {address}: {error}"))
-        })?;
-        let local = listener.local_addr()?;
+        let encryption = match (&self.shared.settings.tls, self.shared.settings.port_unification) {
+            (Some(tls), true) => accept::Encryption::Detected(tls.clone()),
+            _ => accept::Encryption::Never,
+        };
+        let local = self.open("ZooKeeper client port", address, encryption).await?;
         *self.shared.client_address.lock() = Some(local);
-        let server = self.clone();
-        tokio::spawn(async move { server.accept(listener).await });
-        // Once, however many ports there are.
-        if !self.shared.watching.swap(true, Ordering::AcqRel) {
-            tokio::spawn(quorum::watch(self.clone()));
-        }
         Ok(local)
     }
 
-    async fn accept(self, listener: TcpListener) {
-        let mut draining = self.shared.draining.subscribe();
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = draining.wait_for(|draining| *draining) => return,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%peer, %error, "connection was gone at once");
-                        continue;
-                    }
-                    if let Some(reason) = self.refuses(peer.ip()) {
-                        tracing::warn!(%peer, reason, "connection refused");
-                        continue;
-                    }
-                    let server = self.clone();
-                    tokio::spawn(async move { connection::serve(server, stream, peer).await });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the client port cannot accept");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            }
-        }
-    }
-
-    fn refuses(&self, address: IpAddr) -> Option<&'static str> {
-        let settings = &self.shared.settings;
-        let connections = self.shared.connections.lock();
-        if settings.max_connections > 0 && connections.len() >= settings.max_connections {
-            return Some("too many connections (maxCnxns)");
-        }
-        let limit = settings.max_client_connections;
-        if limit > 0 {
-            let same = connections.values().filter(|c| c.peer.ip() == address).count();
-            if same >= limit {
-                return Some("too many connections from this address (maxClientCnxns)");
-            }
-        }
-        None
+    /// Listens on the secure client port.
+    ///
+    /// # Errors
+    /// If the address is taken or not ours, or the settings have no certificates.
+    pub async fn listen_secure(&self, address: &str) -> io::Result<SocketAddr> {
+        const PORT: &str = "ZooKeeper secure client port";
+        let Some(tls) = &self.shared.settings.tls else {
+            let error = format!("{PORT} {address}: there are no certificates");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+        };
+        self.open(PORT, address, accept::Encryption::Always(tls.clone())).await
     }
 
     /// Stops accepting and closes all connections; sessions live on.

@@ -13,6 +13,7 @@ use polyport_tree::session::SessionId;
 use polyport_tree::{EventKind, TreeError};
 use tokio::sync::Notify;
 
+use super::load::Share;
 use super::read;
 use super::stats::Stats;
 use crate::auth::Identities;
@@ -29,7 +30,9 @@ pub(super) enum Queued {
     /// A write on its way through the log.
     Write(Write),
     /// A read behind a write: the whole frame after its length.
-    Read(Bytes, Instant),
+    Read(Bytes, Instant, Share),
+    /// An answer that is ready, behind a write.
+    Ready(Vec<u8>),
     /// A request behind a write that was refused without asking the tree.
     Failed { xid: i32, code: ErrorCode },
 }
@@ -40,6 +43,10 @@ pub(super) struct Write {
     pub(super) op: OpCode,
     pub(super) since: Instant,
     pub(super) detail: Detail,
+    /// Length of the request, in bytes.
+    pub(super) len: usize,
+    /// Held until the write is answered.
+    pub(super) _share: Share,
 }
 
 /// What some answers need besides.
@@ -47,8 +54,8 @@ pub(super) enum Detail {
     None,
     /// Sync answers with its path.
     Path(String),
-    /// The operations of a multi.
-    Ops(Vec<OpCode>),
+    /// The operations of a multi, and whether znodes may have a time to live.
+    Ops(Vec<OpCode>, bool),
 }
 
 /// Why the connection is to end once everything owed is sent.
@@ -74,6 +81,8 @@ pub(super) struct Owed {
     pub(super) bytes: Vec<u8>,
     /// In the order of the requests; begins with a write.
     pub(super) queue: VecDeque<Queued>,
+    /// Bytes of the queue's requests and answers.
+    pub(super) queued_bytes: usize,
     pub(super) ending: Option<Ending>,
     /// The answer to the handshake's command.
     pub(super) attached: Option<Result<(SessionId, [u8; 16], i32), TreeError>>,
@@ -133,7 +142,31 @@ impl Outbound {
     }
 }
 
+impl Queued {
+    /// Bytes it takes, without the record itself.
+    fn byte_len(&self) -> usize {
+        match self {
+            Self::Write(write) => write.len,
+            Self::Read(frame, ..) => frame.len(),
+            Self::Ready(frame) => frame.len(),
+            Self::Failed { .. } => 0,
+        }
+    }
+}
+
 impl Owed {
+    /// Queues behind a write, or a write.
+    pub(super) fn push(&mut self, queued: Queued) {
+        self.queued_bytes += queued.byte_len();
+        self.queue.push_back(queued);
+    }
+
+    fn pop(&mut self) -> Option<Queued> {
+        let queued = self.queue.pop_front()?;
+        self.queued_bytes -= queued.byte_len();
+        Some(queued)
+    }
+
     /// Bytes that are no request: the connection cannot go on.
     pub(super) fn end_malformed(&mut self) {
         self.ending.get_or_insert(Ending::Refused);
@@ -154,7 +187,11 @@ impl Owed {
     }
 }
 
-fn results(ops: &[OpCode], results: Vec<Result<Outcome<'_>, TreeError>>) -> Vec<MultiResult> {
+fn results(
+    ops: &[OpCode],
+    ttl: bool,
+    results: Vec<Result<Outcome<'_>, TreeError>>,
+) -> Vec<MultiResult> {
     let result = |(op, result): (&OpCode, Result<Outcome<'_>, TreeError>)| match result {
         Ok(Outcome::Created(path, _)) if *op == OpCode::Create => {
             Ok((*op, Response::Path(path.into_owned())))
@@ -162,6 +199,10 @@ fn results(ops: &[OpCode], results: Vec<Result<Outcome<'_>, TreeError>>) -> Vec<
         Ok(Outcome::Created(path, stat)) => Ok((*op, Response::PathStat(path.into_owned(), stat))),
         Ok(Outcome::Stat(stat)) => Ok((*op, Response::Stat(stat))),
         Ok(_) => Ok((*op, Response::Empty)),
+        // Sent to the tree as a time to live that cannot be, to fail in its place.
+        Err(TreeError::BadArguments) if *op == OpCode::CreateTtl && !ttl => {
+            Err(ErrorCode::UNIMPLEMENTED)
+        }
         Err(error) => Err(ErrorCode::from(error)),
     };
     ops.iter().zip(results).map(result).collect()
@@ -185,7 +226,9 @@ fn encode(write: &Write, zxid: i64, result: Result<Outcome<'_>, TreeError>, out:
         }
         (Outcome::Stat(stat), _) => out.put_stat(&stat),
         (Outcome::Synced, Detail::Path(path)) => out.put_ustring(path),
-        (Outcome::Multi(all), Detail::Ops(ops)) => multi::encode_results(&results(ops, all), out),
+        (Outcome::Multi(all), Detail::Ops(ops, ttl)) => {
+            multi::encode_results(&results(ops, *ttl, all), out);
+        }
         _ => {}
     }
 }
@@ -210,7 +253,7 @@ impl Subscriber for Outbound {
             self.wake.notify_one();
             return;
         }
-        let Some(Queued::Write(write)) = owed.queue.pop_front() else {
+        let Some(Queued::Write(write)) = owed.pop() else {
             // Answers in another order than the requests: nothing sensible can follow.
             owed.ending = Some(Ending::Interrupted);
             self.wake.notify_one();
@@ -225,8 +268,16 @@ impl Subscriber for Outbound {
             owed.ending.get_or_insert(Ending::Moved);
         }
         while !matches!(owed.queue.front(), None | Some(Queued::Write(_))) {
-            match owed.queue.pop_front() {
-                Some(Queued::Read(frame, since)) => {
+            if owed.bytes.len() > self.limit {
+                // Small requests can have large answers; nobody has read any of these yet.
+                break;
+            }
+            match owed.pop() {
+                Some(Queued::Ready(frame)) => {
+                    owed.bytes.extend_from_slice(&frame);
+                    self.stats.sent();
+                }
+                Some(Queued::Read(frame, since, _share)) => {
                     let watches = Some(&mut *view.watches);
                     let mut place = read::Place { machine: view.machine, watches };
                     let who = self.who.lock().clone();

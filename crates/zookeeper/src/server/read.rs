@@ -44,7 +44,7 @@ struct Reader<'a, 'b> {
     who: &'a Identities,
 }
 
-/// Answers one request (header and body); a malformed one with an error.
+/// Answers one request (header and body); one that is none ends the connection.
 pub(super) fn answer(
     frame: &[u8],
     place: &mut Place<'_>,
@@ -62,9 +62,13 @@ pub(super) fn answer(
         Some(Ok(request)) => request,
         Some(Err(error)) => {
             tracing::warn!(%error, op, "malformed request");
-            return owed.reply(xid, zxid, ErrorCode::MARSHALLING_ERROR);
+            return owed.end_malformed();
         }
-        None => return owed.reply(xid, zxid, ErrorCode::UNIMPLEMENTED),
+        None => {
+            tracing::warn!(op, "request of an unknown kind");
+            owed.reply(xid, zxid, ErrorCode::UNIMPLEMENTED);
+            return owed.end_malformed();
+        }
     };
     let start = owed.bytes.len();
     let mut missed = Vec::new();

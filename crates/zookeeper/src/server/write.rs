@@ -28,16 +28,18 @@ pub(super) fn is_write(op: OpCode) -> bool {
     )
 }
 
-/// A request as a command of the log, and what its answer will need.
+/// A request as a command of the log, and what its answer will need. `ttl`: whether znodes may have
+/// a time to live.
 ///
 /// # Errors
 /// What the server refuses before it asks anybody.
 pub(super) fn command<'a>(
     request: Request<'a>,
     who: &Identities,
+    ttl: bool,
 ) -> Result<(Command<'a>, Detail), TreeError> {
     Ok(match request {
-        Request::Create(asked) => (Command::Write(create(asked, who)?), Detail::None),
+        Request::Create(asked) => (Command::Write(create(asked, who, ttl)?), Detail::None),
         Request::Delete { path, version } => {
             (Command::Write(TreeWrite::Delete { path, version }), Detail::None)
         }
@@ -57,19 +59,22 @@ pub(super) fn command<'a>(
             let mut writes = Vec::with_capacity(ops.len());
             let mut codes = Vec::with_capacity(ops.len());
             for op in ops {
-                let (write, code) = multi(op, who);
+                let (write, code) = multi(op, who, ttl);
                 writes.push(write);
                 codes.push(code);
             }
-            (Command::Multi(writes), Detail::Ops(codes))
+            (Command::Multi(writes), Detail::Ops(codes, ttl))
         }
         // The server alone may delete containers.
         _ => return Err(TreeError::Unimplemented),
     })
 }
 
-fn create<'a>(asked: Create<'a>, who: &Identities) -> Result<TreeWrite<'a>, TreeError> {
+fn create<'a>(asked: Create<'a>, who: &Identities, ttl: bool) -> Result<TreeWrite<'a>, TreeError> {
     let mode = CreateMode::from_flag(asked.flags).ok_or(TreeError::BadArguments)?;
+    if mode.has_ttl() && !ttl {
+        return Err(TreeError::Unimplemented);
+    }
     let allowed = match asked.op {
         OpCode::CreateContainer => mode == CreateMode::Container,
         OpCode::CreateTtl => mode.has_ttl(),
@@ -84,15 +89,22 @@ fn create<'a>(asked: Create<'a>, who: &Identities) -> Result<TreeWrite<'a>, Tree
 
 /// What the server itself refuses fails in its place of the multi: an empty list is an invalid one,
 /// a time to live of 0 is no argument.
-fn multi<'a>(op: MultiOp<'a>, who: &Identities) -> (TreeWrite<'a>, OpCode) {
+fn multi<'a>(op: MultiOp<'a>, who: &Identities, ttl: bool) -> (TreeWrite<'a>, OpCode) {
     match op {
         MultiOp::Create(asked) => {
             // ZooKeeper answers containers and times to live in a multi as create2, and its clients
             // know no other.
             let plain = asked.op == OpCode::Create && asked.flags != CreateMode::Container.flag();
-            let code = if plain { OpCode::Create } else { OpCode::Create2 };
+            let code = if asked.op == OpCode::CreateTtl && !ttl {
+                // Remembered for its error.
+                OpCode::CreateTtl
+            } else if plain {
+                OpCode::Create
+            } else {
+                OpCode::Create2
+            };
             let (path, data) = (asked.path, asked.data);
-            let write = create(asked, who).unwrap_or_else(|error| {
+            let write = create(asked, who, ttl).unwrap_or_else(|error| {
                 let (acl, mode) = match error {
                     TreeError::InvalidAcl => (Vec::new(), CreateMode::Persistent),
                     _ => (polyport_tree::Acl::open(), CreateMode::PersistentWithTtl),

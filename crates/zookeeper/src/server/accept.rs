@@ -1,0 +1,143 @@
+//! From an open port to a connection that is served.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use polyport_net::admission::{Admission, Admitted};
+use polyport_net::listen;
+use polyport_net::stream::Stream;
+use polyport_net::tls::{self, Acceptor};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Server, connection, quorum};
+
+/// Whether a port's connections are TLS.
+#[derive(Clone, Debug)]
+pub(super) enum Encryption {
+    Never,
+    Always(Acceptor),
+    /// Those that begin like it are.
+    Detected(Acceptor),
+}
+
+/// A client as its port knows it.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    /// Subject of the certificate that it showed.
+    pub(super) subject: Option<String>,
+    /// By when it must have its session.
+    pub(super) deadline: Instant,
+}
+
+#[derive(Clone)]
+struct Port {
+    server: Server,
+    encryption: Encryption,
+    admission: Arc<Admission>,
+    handshakes: Option<Arc<Semaphore>>,
+}
+
+impl Server {
+    /// Listens and serves until the server is drained.
+    pub(super) async fn open(
+        &self,
+        what: &str,
+        address: &str,
+        encryption: Encryption,
+    ) -> io::Result<SocketAddr> {
+        let settings = self.settings();
+        let listener = listen::bind(address, settings.listen_backlog)
+            .await
+            .map_err(|error| io::Error::new(error.kind(), format!("{what} {address}: {error}")))?;
+        let local = listener.local_addr()?;
+        let port = Port {
+            server: self.clone(),
+            encryption,
+            admission: Admission::new(settings.max_connections, settings.max_client_connections),
+            handshakes: settings.max_tls_handshakes.map(|most| Arc::new(Semaphore::new(most))),
+        };
+        tokio::spawn(port.accept(listener));
+        // Once, however many ports there are.
+        if !self.shared.watching.swap(true, Ordering::AcqRel) {
+            tokio::spawn(quorum::watch(self.clone()));
+        }
+        Ok(local)
+    }
+}
+
+impl Port {
+    async fn accept(self, listener: TcpListener) {
+        let mut draining = self.server.shared.draining.subscribe();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = draining.wait_for(|draining| *draining) => return,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, most likely: others may close some.
+                    tracing::warn!(%error, "the client port cannot accept");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            match self.admission.admit(peer.ip()) {
+                Ok(admitted) => {
+                    tokio::spawn(self.clone().serve(stream, peer, admitted));
+                }
+                Err(reason) => tracing::warn!(%peer, %reason, "connection refused"),
+            }
+        }
+    }
+
+    async fn serve(self, stream: TcpStream, address: SocketAddr, _admitted: Admitted) {
+        let settings = self.server.settings();
+        let deadline = Instant::now() + settings.handshake_timeout;
+        let prepared = stream.set_nodelay(true).and_then(|()| match settings.tcp_keep_alive {
+            true => listen::keep_alive(&stream),
+            false => Ok(()),
+        });
+        if let Err(error) = prepared {
+            tracing::debug!(peer = %address, %error, "connection was gone at once");
+            return;
+        }
+        let mut draining = self.server.shared.draining.subscribe();
+        let secured = tokio::select! {
+            secured = timeout_at(deadline, self.secure(stream)) => secured,
+            _ = draining.wait_for(|draining| *draining) => return,
+        };
+        match secured {
+            Ok(Ok((stream, subject))) => {
+                let peer = Peer { address, subject, deadline };
+                connection::serve(self.server, stream, peer).await;
+            }
+            Ok(Err(error)) => tracing::warn!(peer = %address, %error, "connection refused: no TLS"),
+            Err(_) => {
+                tracing::warn!(peer = %address, "connection refused: silent before its handshake");
+            }
+        }
+    }
+
+    async fn secure(&self, stream: TcpStream) -> io::Result<(Stream, Option<String>)> {
+        let tls = match &self.encryption {
+            Encryption::Never => None,
+            Encryption::Always(acceptor) => Some(acceptor),
+            Encryption::Detected(acceptor) => tls::begins(&stream).await?.then_some(acceptor),
+        };
+        let Some(acceptor) = tls else { return Ok((Stream::Plain(stream), None)) };
+        let _handshake = match &self.handshakes {
+            Some(handshakes) => Some(handshakes.try_acquire().map_err(|_| {
+                io::Error::other("too many handshakes (outstandingHandshake.limit)")
+            })?),
+            None => None,
+        };
+        acceptor.accept(stream).await
+    }
+}
