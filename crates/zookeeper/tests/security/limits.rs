@@ -1,0 +1,150 @@
+//! How many, how much, how fast.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use polyport_tree::Acl;
+use polyport_zookeeper::codec::{ErrorCode, Request};
+use polyport_zookeeper::server::{ConnectThrottle, Limits, Settings};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::client::{Client, create};
+use crate::node::Node;
+
+async fn admitted(node: &Node) -> Option<Client> {
+    Client::over(TcpStream::connect(node.port).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn connections_are_counted_before_they_say_a_word() {
+    for (max_client_connections, max_connections) in [(2, 0), (0, 2)] {
+        let settings = Settings { max_client_connections, max_connections, ..Settings::default() };
+        let node = Node::start(settings).await;
+        let silent = TcpStream::connect(node.port).await.unwrap();
+        let client = admitted(&node).await.unwrap();
+        assert!(admitted(&node).await.is_none());
+        drop(silent);
+        drop(client);
+        // The places come back when the server has noticed.
+        let stats = node.stats();
+        let free = async {
+            while admitted(&node).await.is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), free).await.unwrap();
+        while stats.connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+        node.still_works().await;
+    }
+}
+
+#[tokio::test]
+async fn handshakes_cost_tokens() {
+    let connect_throttle = ConnectThrottle {
+        max_tokens: 2,
+        fill_every: Duration::from_secs(3600),
+        ..ConnectThrottle::default()
+    };
+    let node = Node::start(Settings { connect_throttle, ..Settings::default() }).await;
+    let mut first = admitted(&node).await.unwrap();
+    let _second = admitted(&node).await.unwrap();
+    assert!(admitted(&node).await.is_none());
+    first.create("/n", b"").await;
+}
+
+#[tokio::test]
+async fn a_frame_over_the_limit_ends_its_connection() {
+    let node = Node::start(Settings { max_frame: 2000, ..Settings::default() }).await;
+    let mut witness = node.client().await;
+    witness.create("/small", &[0; 1900]).await;
+    let mut client = node.client().await;
+    client.send(&create("/large", &[0; 2000], Acl::open())).await;
+    assert_eq!(client.frame().await, None);
+    assert_eq!(witness.get("/small").await.len(), 1900);
+    node.still_works().await;
+}
+
+#[tokio::test]
+async fn a_large_request_over_the_budget_ends_its_connection() {
+    let limits = Limits {
+        large_request_threshold: Some(1000),
+        large_request_max: 5000,
+        ..Limits::default()
+    };
+    let node = Node::start(Settings { limits, ..Settings::default() }).await;
+    let mut client = node.client().await;
+    // The budget is free again after each.
+    for path in ["/a", "/b", "/c"] {
+        client.create(path, &[0; 4000]).await;
+    }
+    client.send(&create("/d", &[0; 6000], Acl::open())).await;
+    assert_eq!(client.frame().await, None);
+    node.still_works().await;
+}
+
+/// One client asks for 500 things at once and gets its answers in order.
+async fn burst(port: SocketAddr, number: usize) {
+    let mut client = Client::connect(port).await;
+    let parent = format!("/{number}");
+    client.create(&parent, b"").await;
+    let mut frames = Vec::new();
+    for xid in 100..600 {
+        let path = format!("{parent}/{xid}");
+        match xid % 5 {
+            0 => Request::GetData { path: &parent, watch: false }.encode_frame(xid, &mut frames),
+            _ => create(&path, b"", Acl::open()).encode_frame(xid, &mut frames),
+        }
+    }
+    client.send_bytes(&frames).await;
+    for xid in 100..600 {
+        assert_eq!(client.reply(xid).await.unwrap().0, ErrorCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn limits_on_work_under_way_slow_down_but_never_stop() {
+    let throttle_stall = Duration::from_millis(20);
+    for limits in [
+        Limits { global_outstanding: 1, ..Limits::default() },
+        Limits { throttle: 1, throttle_stall, ..Limits::default() },
+        Limits { global_outstanding: 3, throttle: 2, throttle_stall, ..Limits::default() },
+        Limits { queued_bytes: 100, ..Limits::default() },
+    ] {
+        let node = Node::start(Settings { limits, ..Settings::default() }).await;
+        let mut all = JoinSet::new();
+        for number in 0..4 {
+            all.spawn(burst(node.port, number));
+        }
+        while let Some(done) = all.join_next().await {
+            done.unwrap();
+        }
+        node.still_works().await;
+    }
+}
+
+#[tokio::test]
+async fn who_waited_too_long_hears_so() {
+    let limits = Limits {
+        throttle: 1,
+        throttle_stall: Duration::from_millis(5),
+        throttled_op_after: Duration::from_nanos(1),
+        ..Limits::default()
+    };
+    let node = Node::start(Settings { limits, ..Settings::default() }).await;
+    let mut client = node.client().await;
+    let mut frames = Vec::new();
+    for xid in 100..120 {
+        create(&format!("/{xid}"), b"", Acl::open()).encode_frame(xid, &mut frames);
+    }
+    client.send_bytes(&frames).await;
+    assert_eq!(client.reply(100).await.unwrap().0, ErrorCode::OK);
+    for xid in 101..120 {
+        assert_eq!(client.reply(xid).await.unwrap().0, ErrorCode::THROTTLED_OP);
+    }
+    // Calm again, nobody waits.
+    client.create("/after", b"").await;
+    node.still_works().await;
+}

@@ -1,0 +1,95 @@
+//! One node, alone, on free ports.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use polyport_base::NodeId;
+use polyport_base::clock::SystemClock;
+use polyport_cluster::node::Options;
+use polyport_cluster::transport::Secret;
+use polyport_cluster::{Cluster, Member, Members, Proposals};
+use polyport_tree::replica::{self, Unstarted};
+use polyport_zookeeper::server::{Server, Settings, Stats};
+
+use crate::client::Client;
+
+pub(crate) struct Node {
+    cluster: Cluster,
+    server: Server,
+    /// The plain client port.
+    pub(crate) port: SocketAddr,
+    dir: Dir,
+}
+
+/// A directory that goes when this does.
+pub(crate) struct Dir(pub(crate) PathBuf);
+
+impl Dir {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("polyport-security-{}-{number}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        Self(dir)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Node {
+    pub(crate) async fn start(settings: Settings) -> Self {
+        let dir = Dir::new();
+        let members = Members::from([(NodeId(1), Member::voter("127.0.0.1:1".to_owned()))]);
+        let mut options = Options::new(NodeId(1), members, &dir.0);
+        options.durable = false;
+        options.wal.prealloc_bytes = 4096;
+        let proposals = Proposals::new();
+        let clock = Arc::new(SystemClock);
+        let settings_of_tree = replica::Settings::new(NodeId(1));
+        let tree = Unstarted::new(settings_of_tree, clock.clone(), proposals.clone(), 7);
+        let cluster = Cluster::start_tcp(
+            options,
+            "127.0.0.1:0",
+            Secret::new("secret"),
+            tree.state_machine(),
+            proposals,
+            clock,
+            tree.on_note(),
+        );
+        let cluster = cluster.await.unwrap();
+        let server = Server::new(settings, tree.start(cluster.clone()));
+        cluster.status().wait_for(|status| status.in_quorum).await.unwrap();
+        let port = server.listen("127.0.0.1:0").await.unwrap();
+        Self { cluster, server, port, dir }
+    }
+
+    /// Opens the secure port.
+    pub(crate) async fn secure(&self) -> SocketAddr {
+        self.server.listen_secure("127.0.0.1:0").await.unwrap()
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.port).await
+    }
+
+    pub(crate) fn stats(&self) -> Arc<Stats> {
+        self.server.stats().clone()
+    }
+
+    /// Shows that the node still serves others, and stops it.
+    pub(crate) async fn still_works(self) {
+        let mut client = self.client().await;
+        client.create("/still-works", b"yes").await;
+        assert_eq!(client.get("/still-works").await, b"yes");
+        self.server.drain();
+        self.cluster.shutdown().await;
+        drop(self.dir);
+    }
+}
