@@ -142,6 +142,11 @@ impl Config {
         found.unless(named, "zookeeper.listen", || {
             "neither listen nor secure_listen is set: no client could connect".to_owned()
         });
+        let schemes = &zookeeper.enforce_auth_schemes;
+        let required = zookeeper.enforce_auth_enabled && schemes.is_empty();
+        found.unless(!required, "zookeeper.enforce_auth_schemes", || {
+            "is empty, but enforce_auth_enabled is set: name the schemes".to_owned()
+        });
         let needs_tls = zookeeper.secure_listen.0.is_some() || zookeeper.port_unification;
         found.unless(!needs_tls || zookeeper.tls.is_some(), "zookeeper.tls", || {
             "must name cert and key for secure_listen and port_unification".to_owned()

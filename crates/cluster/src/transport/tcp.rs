@@ -264,4 +264,58 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
         assert!(accepted.try_recv().is_err());
     }
+
+    /// A node's certificate of an authority of its own making, for 127.0.0.1.
+    fn certificates(dir: &std::path::Path, names: &[&str]) {
+        use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+        std::fs::create_dir_all(dir).unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let ca = params.self_signed(&key).unwrap();
+        std::fs::write(dir.join("ca.pem"), ca.pem()).unwrap();
+        let issuer = Issuer::new(params, key);
+        for name in names {
+            let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+            let key = KeyPair::generate().unwrap();
+            let certificate = params.signed_by(&key, &issuer).unwrap();
+            let pem = format!("{}{}", key.serialize_pem(), certificate.pem());
+            std::fs::write(dir.join(name), pem).unwrap();
+        }
+    }
+
+    fn mutual(dir: &std::path::Path, name: &str) -> Option<Mutual> {
+        let files = polyport_net::tls::Files {
+            cert: dir.join(name),
+            key: dir.join(name),
+            ca: Some(dir.join("ca.pem")),
+        };
+        Some(Mutual::new(&files).unwrap())
+    }
+
+    #[tokio::test]
+    async fn nodes_with_certificates_take_only_their_like() {
+        let dir = std::env::temp_dir().join(format!("polyport-node-tls-{}", std::process::id()));
+        let (ours, theirs) = (dir.join("ours"), dir.join("theirs"));
+        certificates(&ours, &["a", "b"]);
+        certificates(&theirs, &["c"]);
+        let tcp = || Tcp::new(Secret::new("s"));
+        let (address, mut accepted) = listener_of(tcp().with_tls(mutual(&ours, "a"))).await;
+        let one = tcp().with_tls(mutual(&ours, "b")).connect(&address).await.unwrap();
+        let mut other = accepted.recv().await.unwrap();
+        one.sender.send(Bytes::from(vec![7; 3 << 20])).await.unwrap();
+        assert_eq!(other.receiver.recv().await.unwrap().len(), 3 << 20);
+        // Of another authority, without any, and with the right one but another secret.
+        let stranger = tcp().with_tls(mutual(&theirs, "c")).connect(&address).await;
+        assert!(stranger.is_err());
+        assert!(tcp().connect(&address).await.is_err());
+        let liar = Tcp::new(Secret::new("t")).with_tls(mutual(&ours, "b"));
+        let refused = liar.connect(&address).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+        // And a node with certificates does not go where there are none.
+        let (plain, mut accepted_plainly) = listener("s").await;
+        assert!(tcp().with_tls(mutual(&ours, "b")).connect(&plain).await.is_err());
+        assert!(accepted.try_recv().is_err() && accepted_plainly.try_recv().is_err());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }
