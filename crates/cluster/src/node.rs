@@ -100,6 +100,9 @@ impl StateMachine for AnyMachine {
     }
 }
 
+/// Told of other nodes' notes.
+pub type OnNote = Arc<dyn Fn(NodeId, &[u8]) + Send + Sync>;
+
 /// A running node. Clones are handles on the same node.
 #[derive(Clone)]
 pub struct Cluster {
@@ -168,7 +171,7 @@ impl Cluster {
         machine: Box<dyn StateMachine>,
         proposals: Proposals,
         clock: Arc<dyn Clock>,
-        on_note: Arc<dyn Fn(NodeId, &[u8]) + Send + Sync>,
+        on_note: OnNote,
     ) -> io::Result<Self> {
         let (wal, recovered) =
             Wal::open(disk.clone(), &options.log_dir, options.wal).map_err(io::Error::other)?;
