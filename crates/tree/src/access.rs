@@ -50,6 +50,9 @@ impl AclTable {
     }
 }
 
+/// Scheme of an identity that every list with a `sasl` entry takes for that entry's own.
+pub const ANY_SASL: &str = "any-sasl";
+
 /// Whether any of `ids` has any of `perms` by `acl`. An empty list permits everything, as in
 /// ZooKeeper.
 pub fn permits(acl: &[Acl], perms: Perms, ids: &[(&str, &str)]) -> bool {
@@ -59,7 +62,9 @@ pub fn permits(acl: &[Acl], perms: Perms, ids: &[(&str, &str)]) -> bool {
     acl.iter().filter(|entry| entry.perms.intersects(perms)).any(|entry| {
         let Id { scheme, id } = &entry.id;
         (scheme == "world" && id == "anyone")
-            || ids.iter().any(|(s, i)| *s == scheme && matches(scheme, i, id))
+            || ids.iter().any(|(s, i)| {
+                (*s == scheme && matches(scheme, i, id)) || (*s == ANY_SASL && scheme == "sasl")
+            })
     })
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use polyport_tree::Id;
+use polyport_tree::access::ANY_SASL;
 use polyport_tree::replica::Place as BatchPlace;
 use polyport_wire::Cursor;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -186,8 +187,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 if let Some(user) = step.user {
                     tracing::info!(%peer, user, "authenticated by SASL");
                     let mut who = (**self.outbound.who.lock()).clone();
-                    if rules.super_user.as_ref() == Some(&user) {
-                        who.add(Id::new("super", ""));
+                    match &rules.super_user {
+                        Some(name) if *name == user => who.add(Id::new("super", "")),
+                        // As ZooKeeper's provider, where nobody else is named.
+                        None if user == "super" => who.add(Id::new(ANY_SASL, "")),
+                        _ => {}
                     }
                     who.add(Id::new("sasl", user));
                     self.is(who);

@@ -1,7 +1,7 @@
 //! Requests that the local tree answers, in the place where the session is.
 
 use bytes::BufMut;
-use polyport_tree::access::permits;
+use polyport_tree::access::{ANY_SASL, permits};
 use polyport_tree::machine::Machine;
 use polyport_tree::store::NodeIndex;
 use polyport_tree::watch::{WatchKind, WatchTable};
@@ -186,7 +186,8 @@ impl Reader<'_, '_> {
                     };
                     (id.scheme.clone(), name.to_owned())
                 };
-                Response::WhoAmI(ids.iter().map(user).collect()).encode(out);
+                let shown = ids.iter().filter(|id| id.scheme != ANY_SASL);
+                Response::WhoAmI(shown.map(user).collect()).encode(out);
             }
             _ => return Err(TreeError::Unimplemented),
         }

@@ -87,6 +87,30 @@ async fn who_knows_the_password_is_the_user() {
 }
 
 #[tokio::test]
+async fn without_a_named_super_user_super_is_every_sasl_user_and_no_more() {
+    let mut rules = rules();
+    rules.super_user = None;
+    rules.sasl_users.insert("super".to_owned(), "s".to_owned());
+    let node = start(rules).await;
+    let mut owner = node.client().await;
+    for (path, scheme, id) in [("/bobs", "sasl", "bob"), ("/elsewhere", "ip", "10.0.0.1")] {
+        let list = vec![Acl { perms: Perms::ALL, id: Id::new(scheme, id) }];
+        assert_eq!(owner.error(&create(path, b"b", list)).await, ErrorCode::OK);
+    }
+    let mut client = node.client().await;
+    assert_eq!(log_in(&mut client, "super", "s").await, ErrorCode::OK);
+    assert_eq!(client.who().await, [pair("ip", "127.0.0.1"), pair("sasl", "super")]);
+    assert_eq!(client.get("/bobs").await, b"b");
+    for path in ["/elsewhere", "/bobs"] {
+        let exists = Request::Exists { path, watch: false };
+        assert_eq!(owner.error(&exists).await, ErrorCode::NO_AUTH);
+    }
+    let exists = Request::Exists { path: "/elsewhere", watch: false };
+    assert_eq!(client.error(&exists).await, ErrorCode::NO_AUTH);
+    node.still_works().await;
+}
+
+#[tokio::test]
 async fn who_does_not_know_it_is_out_unless_allowed_to_go_on() {
     let node = start(rules()).await;
     for (user, password) in [("bob", "wrong"), ("nobody", ""), ("nobody", "bobsecret")] {
