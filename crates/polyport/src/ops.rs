@@ -140,7 +140,7 @@ fn read_backup(file: &Path) -> anyhow::Result<Machine> {
 }
 
 fn fill(config: &Config, machine: &mut Machine) -> anyhow::Result<()> {
-    let options = wiring::cluster(config);
+    let options = wiring::cluster(config)?;
     let _lock = DirLock::acquire(&config.data_dir)?;
     seed::fill(&options, |out: &mut dyn Write| machine.write_snapshot(out))?;
     println!("filled {} of node {}", config.data_dir.display(), config.node.id);
@@ -156,7 +156,7 @@ fn fill(config: &Config, machine: &mut Machine) -> anyhow::Result<()> {
 
 /// Fills an empty node with a backup.
 pub(crate) fn restore(config: &Config, file: &Path) -> anyhow::Result<()> {
-    seed::check_empty(&wiring::cluster(config))?;
+    seed::check_empty(&wiring::cluster(config)?)?;
     let mut machine = read_backup(file)?;
     println!(
         "{}: {} znodes, {} sessions, last zxid 0x{:x}",
@@ -176,7 +176,7 @@ pub(crate) fn import_zookeeper(
     accept_gaps: bool,
     trust_empty: bool,
 ) -> anyhow::Result<()> {
-    seed::check_empty(&wiring::cluster(config))?;
+    seed::check_empty(&wiring::cluster(config)?)?;
     let mut import = Import::from(dir);
     if let Some(log_dir) = log_dir {
         import = import.log_dir(log_dir);
