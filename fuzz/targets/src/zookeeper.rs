@@ -84,7 +84,7 @@ pub(crate) fn requests() -> Vec<Vec<u8>> {
         Request::MultiRead(reads),
         Request::SetWatches(lists),
         Request::SetWatches2(more),
-        Request::Auth { scheme: "digest", auth: b"user:password" },
+        Request::Auth { scheme: "digest", auth: Some(b"user:password") },
         Request::Reconfig {
             joining: Some("server.4=h:1:2;3"),
             leaving: None,
