@@ -95,7 +95,14 @@ fn multi<'a>(op: MultiOp<'a>, who: &Identities, ttl: bool) -> (TreeWrite<'a>, Op
             // ZooKeeper answers containers and times to live in a multi as create2, and its clients
             // know no other.
             let plain = asked.op == OpCode::Create && asked.flags != CreateMode::Container.flag();
-            let code = if plain { OpCode::Create } else { OpCode::Create2 };
+            let code = if asked.op == OpCode::CreateTtl && !ttl {
+                // Remembered for its error.
+                OpCode::CreateTtl
+            } else if plain {
+                OpCode::Create
+            } else {
+                OpCode::Create2
+            };
             let (path, data) = (asked.path, asked.data);
             let write = create(asked, who, ttl).unwrap_or_else(|error| {
                 let (acl, mode) = match error {
