@@ -14,6 +14,7 @@
 pub mod machine;
 pub mod member;
 pub mod node;
+pub mod observed;
 pub mod proposals;
 mod raft;
 pub mod simulation {
@@ -29,4 +30,5 @@ pub mod transport;
 pub use machine::{Committed, SnapshotWrite, StateMachine};
 pub use member::{Member, Members, Role};
 pub use node::{Cluster, ClusterError, Options, Status};
+pub use observed::{Observed, Peer};
 pub use proposals::Proposals;

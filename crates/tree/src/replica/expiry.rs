@@ -102,6 +102,19 @@ impl Expiry {
 }
 
 impl super::Replica {
+    /// When each session will expire if its client stays silent, as far as this node knows as the
+    /// leader; empty on any other.
+    pub fn expiring(&self) -> Vec<(SessionId, Duration)> {
+        let machine = self.shared.machine.read();
+        let expiry = self.shared.expiry.lock();
+        let left = |(session, heard): (&SessionId, &Instant)| {
+            let timeout_ms = machine.sessions().get(session)?.timeout_ms.max(0) as u64;
+            let timeout = Duration::from_millis(timeout_ms);
+            Some((*session, timeout.saturating_sub(heard.elapsed())))
+        };
+        expiry.heard.iter().filter_map(left).collect()
+    }
+
     /// A session is attached to a connection of this node, which touches it from now on.
     pub fn keep_alive(&self, session: SessionId, touch: Touch) {
         self.shared.expiry.lock().attach(session, touch);

@@ -5,6 +5,7 @@
 
 mod batching;
 mod expiry;
+mod observed;
 mod state_machine;
 mod tasks;
 
@@ -20,6 +21,7 @@ use tokio::sync::{Notify, watch};
 
 pub use batching::Place;
 pub use expiry::Touch;
+pub use observed::Observed;
 pub use state_machine::may_hear;
 
 use crate::TreeError;
@@ -113,6 +115,7 @@ struct Shared {
     last_zxid: AtomicI64,
     snapshot_due: Notify,
     transactions: AtomicU64,
+    observed: Observed,
 }
 
 /// A node's copy of the tree. Clones are handles on the same.
@@ -120,6 +123,7 @@ struct Shared {
 pub struct Replica {
     shared: Arc<Shared>,
     status: watch::Receiver<Status>,
+    cluster: Cluster,
 }
 
 /// A replica that is not part of a cluster yet.
@@ -145,6 +149,7 @@ impl Unstarted {
             last_zxid: AtomicI64::new(0),
             snapshot_due: Notify::new(),
             transactions: AtomicU64::new(0),
+            observed: Observed::default(),
         }))
     }
 
@@ -163,8 +168,8 @@ impl Unstarted {
     pub fn start(self, cluster: Cluster) -> Replica {
         let status = cluster.status();
         self.0.outbox.lock().open();
-        tasks::spawn(self.0.clone(), cluster);
-        Replica { shared: self.0, status }
+        tasks::spawn(self.0.clone(), cluster.clone());
+        Replica { shared: self.0, status, cluster }
     }
 }
 
@@ -228,6 +233,16 @@ impl Replica {
     /// Writes that are waiting for their answer.
     pub fn outstanding(&self) -> usize {
         self.shared.outbox.lock().outstanding()
+    }
+
+    /// What was counted and measured since the start.
+    pub fn observed(&self) -> &Observed {
+        &self.shared.observed
+    }
+
+    /// The cluster it is part of.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     /// The settings it was made with.

@@ -13,11 +13,13 @@ use polyport_tree::{Id, TreeError};
 use polyport_wire::Cursor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::answered::Answer;
+use super::counters::Counters;
 use super::handshake::{Attached, Refused, handshake};
 use super::outbound::{Ending, Outbound, Queued, Write};
-use super::{Connected, Counters, Server, four_letter, read, write};
+use super::{Connected, Happened, Server, four_letter, read, write};
 use crate::auth::{Identities, digest_id};
-use crate::codec::{ErrorCode, OpCode, Request, RequestHeader, XID_AUTH, XID_PING};
+use crate::codec::{ErrorCode, OpCode, Request, RequestHeader, XID_AUTH};
 
 /// Bytes owed beyond which nothing more is read from the client.
 const HIGH_WATER: usize = 1 << 20;
@@ -64,9 +66,8 @@ where
     let watcher = server.replica().subscribe(outbound.clone());
     // Set once, here.
     let _ = outbound.watcher.set(watcher);
-    let counters = Arc::new(Counters::default());
-    let id =
-        server.register(Connected { peer, outbound: outbound.clone(), counters: counters.clone() });
+    let counters = outbound.counters.clone();
+    let id = server.register(Connected { peer, outbound: outbound.clone() });
     let mut connection = Connection {
         server: &server,
         stream,
@@ -80,6 +81,9 @@ where
     };
     let ended = connection.run().await;
     let session = connection.attached.as_ref().map_or(0, |attached| attached.session);
+    if session != 0 {
+        server.stats().count(Happened::ConnectionDropped);
+    }
     if let Err(ended) = ended {
         let session = format!("0x{session:x}");
         match ended {
@@ -108,7 +112,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 self.flush().await?;
                 return Err(ended);
             }
-            Err(_) => return Err(Refused::Late.into()),
+            Err(_) => {
+                self.server.stats().count(Happened::SessionlessExpired);
+                return Err(Refused::Late.into());
+            }
         }
         let outbound = self.outbound.clone();
         loop {
@@ -137,7 +144,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     async fn greet(&mut self) -> Result<bool, Ended> {
         self.fill(4).await?;
         if let Some(word) = four_letter::word(&self.input) {
-            let answer = four_letter::answer(self.server, word);
+            if word == "stmk" {
+                self.fill(four_letter::STMK_BYTES).await?;
+            }
+            self.server.stats().received(1);
+            self.counters.received.fetch_add(1, Ordering::Relaxed);
+            let answer = four_letter::answer(self.server, word, &self.input);
+            self.server.stats().sent();
             self.stream.write_all(answer.as_bytes()).await?;
             self.stream.shutdown().await?;
             return Ok(false);
@@ -150,6 +163,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             self.fill(more).await?;
         };
         self.server.stats().received(1);
+        self.server.stats().received_bytes(frame.len());
+        self.counters.received.fetch_add(1, Ordering::Relaxed);
         let attached = handshake(self.server, &self.outbound, &frame).await?;
         let timeout_ms = attached.timeout.as_millis() as u64;
         self.counters.timeout_ms.store(timeout_ms, Ordering::Relaxed);
@@ -191,14 +206,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     /// Handles all whole frames that there are.
     fn requests(&mut self) -> Result<(), Ended> {
-        let mut count = 0;
+        let (mut count, mut bytes) = (0, 0);
         while self.wants_input() {
             let Some(frame) = self.frame()? else { break };
             count += 1;
+            bytes += frame.len();
             self.request(frame);
         }
         if count > 0 {
             self.server.stats().received(count);
+            self.server.stats().received_bytes(bytes);
             self.counters.received.fetch_add(count, Ordering::Relaxed);
             self.server.replica().flush();
         }
@@ -210,9 +227,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let Ok(header) = RequestHeader::decode(&mut cursor) else {
             return self.outbound.end(Ending::Refused);
         };
-        if header.xid != XID_PING {
-            self.counters.last_cxid.store(header.xid as u32 as u64, Ordering::Relaxed);
-        }
         match OpCode::from_i32(header.op) {
             Some(OpCode::Auth) => self.auth(&mut cursor),
             Some(op) if write::is_write(op) => self.write(op, header.xid, &mut cursor),
@@ -235,17 +249,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let who = self.outbound.who.lock().clone();
         let outbound = &self.outbound;
         let replica = self.server.replica();
+        let answer = |mut place: read::Place<'_>| {
+            let zxid = place.machine.last_zxid();
+            outbound.owed(|owed| {
+                let before = owed.bytes.len();
+                read::answer(frame, &mut place, outbound, &who, owed);
+                outbound.count(&Answer::to(frame, zxid, now, owed.bytes.len() - before));
+            });
+        };
         if op.is_some_and(|op| read::uses_watches(op, frame)) {
             replica.view(|View { machine, watches }| {
-                let mut place = read::Place { machine, watches: Some(watches) };
-                outbound.owed(|owed| read::answer(frame, &mut place, outbound, &who, owed));
+                answer(read::Place { machine, watches: Some(watches) });
             });
         } else {
-            let machine = replica.read();
-            let mut place = read::Place { machine: &machine, watches: None };
-            outbound.owed(|owed| read::answer(frame, &mut place, outbound, &who, owed));
+            answer(read::Place { machine: &replica.read(), watches: None });
         }
-        self.server.stats().answered(now);
     }
 
     fn write(&mut self, op: OpCode, xid: i32, cursor: &mut Cursor<'_>) {
@@ -289,6 +307,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         });
         if !queued {
             self.server.stats().sent();
+            self.counters.sent();
         }
     }
 
@@ -307,6 +326,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         };
         let Some(id) = id else {
             tracing::warn!(peer = %self.peer, scheme, "authentication failed");
+            self.server.stats().count(Happened::AuthFailed);
             self.outbound.owed(|owed| {
                 owed.reply(XID_AUTH, zxid, ErrorCode::from(TreeError::AuthFailed));
                 owed.ending.get_or_insert(Ending::Refused);

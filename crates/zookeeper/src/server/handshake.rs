@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polyport_tree::TreeError;
 use polyport_tree::command::Command;
 use polyport_tree::replica::{Place, Touch};
 
-use super::Server;
+use super::answered::Answer;
 use super::outbound::{HANDSHAKE, Outbound};
-use crate::codec::{ConnectRequest, ConnectResponse};
+use super::{Happened, Server};
+use crate::codec::{ConnectRequest, ConnectResponse, OpCode};
 
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +48,13 @@ pub(super) async fn handshake(
     let request = ConnectRequest::decode(body)?;
     let replica = server.replica();
     let settings = server.settings();
+    let since = Instant::now();
+    server.stats().count(Happened::ConnectionRequest);
+    if request.session_id != 0 {
+        server.stats().count(Happened::Revalidation);
+    }
     if !replica.status().borrow().in_quorum {
+        server.stats().count(Happened::NotServing);
         return Err(Refused::NoQuorum);
     }
     let zxid = replica.last_zxid();
@@ -96,7 +103,9 @@ pub(super) async fn handshake(
     outbound.session.store(session, Ordering::Release);
     let touch = Touch::default();
     replica.keep_alive(session, touch.clone());
-    answer(outbound, session, &password, timeout_ms, request.read_only);
+    let bytes = answer(outbound, session, &password, timeout_ms, request.read_only);
+    let (op, zxid) = (OpCode::CreateSession.into(), replica.last_zxid());
+    outbound.count(&Answer { op, xid: 0, zxid, since, bytes });
     let timeout = Duration::from_millis(timeout_ms.max(0) as u64);
     Ok(Attached { session, timeout, touch })
 }
@@ -107,9 +116,13 @@ fn answer(
     password: &[u8],
     timeout_ms: i32,
     asked: Option<bool>,
-) {
+) -> usize {
     let read_only = asked.map(|_| false);
     let response =
         ConnectResponse { protocol_version: 0, timeout_ms, session_id, password, read_only };
-    outbound.owed(|owed| owed.frame(|out| response.encode(out)));
+    outbound.owed(|owed| {
+        let before = owed.bytes.len();
+        owed.frame(|out| response.encode(out));
+        owed.bytes.len() - before
+    })
 }

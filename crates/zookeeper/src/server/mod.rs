@@ -1,6 +1,9 @@
 //! The thin shell: sockets, one task a connection, calls to the tree.
 
+mod answered;
+mod clients;
 mod connection;
+mod counters;
 mod four_letter;
 mod handshake;
 mod outbound;
@@ -19,7 +22,8 @@ use parking_lot::Mutex;
 use polyport_tree::replica::Replica;
 use tokio::net::TcpListener;
 
-pub use stats::Stats;
+pub(crate) use clients::Client;
+pub use stats::{Happened, Stats, TRACE_MASK};
 
 use outbound::Outbound;
 
@@ -95,18 +99,9 @@ impl Default for Settings {
 
 /// What is known of one connection from outside.
 #[derive(Clone)]
-pub(crate) struct Connected {
-    pub(crate) peer: SocketAddr,
-    pub(crate) outbound: Arc<Outbound>,
-    pub(crate) counters: Arc<Counters>,
-}
-
-/// What `cons` tells.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) received: AtomicU64,
-    pub(crate) timeout_ms: AtomicU64,
-    pub(crate) last_cxid: AtomicU64,
+struct Connected {
+    peer: SocketAddr,
+    outbound: Arc<Outbound>,
 }
 
 /// A server of ZooKeeper's clients. Clones are handles on the same.
@@ -171,6 +166,7 @@ impl Server {
                         continue;
                     }
                     if let Some(reason) = self.refuses(peer.ip()) {
+                        self.stats().count(Happened::ConnectionRejected);
                         tracing::warn!(%peer, reason, "connection refused");
                         continue;
                     }
@@ -224,7 +220,7 @@ impl Server {
         &self.shared.replica
     }
 
-    pub(crate) fn connections(&self) -> Vec<(u64, Connected)> {
+    fn connections(&self) -> Vec<(u64, Connected)> {
         let connections = self.shared.connections.lock();
         let mut all: Vec<_> = connections.iter().map(|(id, c)| (*id, c.clone())).collect();
         all.sort_unstable_by_key(|(id, _)| *id);

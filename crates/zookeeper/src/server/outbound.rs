@@ -13,6 +13,8 @@ use polyport_tree::session::SessionId;
 use polyport_tree::{EventKind, TreeError};
 use tokio::sync::Notify;
 
+use super::answered::Answer;
+use super::counters::Counters;
 use super::read;
 use super::stats::Stats;
 use crate::auth::Identities;
@@ -88,6 +90,7 @@ pub(super) struct Outbound {
     pub(super) watcher: std::sync::OnceLock<u64>,
     pub(super) session: AtomicI64,
     pub(super) stats: Arc<Stats>,
+    pub(super) counters: Arc<Counters>,
     limit: usize,
 }
 
@@ -104,6 +107,7 @@ impl Outbound {
             watcher: std::sync::OnceLock::new(),
             session: AtomicI64::new(0),
             stats,
+            counters: Arc::default(),
             limit,
         }
     }
@@ -214,8 +218,10 @@ impl Subscriber for Outbound {
             return;
         };
         let lost = matches!(result, Err(TreeError::SessionExpired | TreeError::SessionMoved));
+        let before = owed.bytes.len();
         owed.frame(|out| encode(&write, zxid, result, out));
-        self.stats.answered(write.since);
+        let (op, bytes) = (write.op.into(), owed.bytes.len() - before);
+        self.count(&Answer { op, xid: write.xid, zxid, since: write.since, bytes });
         if write.op == OpCode::CloseSession {
             owed.ending = Some(Ending::Closed);
         } else if lost {
@@ -227,12 +233,14 @@ impl Subscriber for Outbound {
                     let watches = Some(&mut *view.watches);
                     let mut place = read::Place { machine: view.machine, watches };
                     let who = self.who.lock().clone();
+                    let before = owed.bytes.len();
                     read::answer(&frame, &mut place, self, &who, &mut owed);
-                    self.stats.answered(since);
+                    self.count(&Answer::to(&frame, zxid, since, owed.bytes.len() - before));
                 }
                 Some(Queued::Failed { xid, code }) => {
                     owed.reply(xid, zxid, code);
                     self.stats.sent();
+                    self.counters.sent();
                 }
                 _ => {}
             }
