@@ -20,11 +20,23 @@ pub(crate) struct Pages {
     pub(crate) metrics: Option<SocketAddr>,
 }
 
+/// The configuration as it may be shown to whoever can reach the admin port.
+fn without_secrets(config: &Config) -> Config {
+    let mut shown = config.clone();
+    let zookeeper = &mut shown.zookeeper;
+    let secrets = zookeeper.sasl_users.values_mut();
+    let secrets = secrets.chain([&mut shown.cluster.secret, &mut zookeeper.super_digest]);
+    for secret in secrets.filter(|secret| !secret.is_empty()) {
+        *secret = "(hidden)".to_owned();
+    }
+    shown
+}
+
 /// Opens the ports that are switched on.
 pub(crate) async fn listen(config: &Config, server: &Server) -> std::io::Result<Pages> {
     let mut pages = Pages::default();
     if config.admin.enabled {
-        let shown = config.to_toml_documented();
+        let shown = without_secrets(config).to_toml_documented();
         let admin = Admin::new(server.clone(), &config.admin.command_url, shown);
         let handler = http::handler(move |request| admin.answer(&request));
         let address = config.admin.listen.to_string();
@@ -44,4 +56,20 @@ pub(crate) async fn listen(config: &Config, server: &Server) -> std::io::Result<
         pages.metrics = Some(http::listen("metrics", &address, METRICS_IDLE, handler).await?);
     }
     Ok(pages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_shown() {
+        let mut config = Config::default();
+        config.cluster.secret = "alpha-secret".to_owned();
+        config.zookeeper.super_digest = "super:beta-secret".to_owned();
+        config.zookeeper.sasl_users.insert("bob".to_owned(), "gamma-secret".to_owned());
+        let shown = without_secrets(&config).to_toml_documented();
+        assert!(shown.contains("bob") && shown.contains("(hidden)"));
+        assert!(!shown.contains("-secret\""), "{shown}");
+    }
 }
