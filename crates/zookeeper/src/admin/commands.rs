@@ -300,7 +300,7 @@ fn server_stats(asking: &Asking<'_>) -> Fields {
             .with("max_buffer_size", max);
         fields = fields.with("proposal_stats", sizes);
     }
-    fields.with("node_count", server.replica().read().store().len())
+    fields.with("node_count", observe::node_count(&server.replica().read()))
 }
 
 fn stats(asking: &Asking<'_>) -> Answer {

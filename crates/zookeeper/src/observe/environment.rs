@@ -19,6 +19,19 @@ pub(crate) fn version() -> &'static str {
     })
 }
 
+/// The user's name; where the environment does not tell it, that of the home directory's owner in
+/// the system's list.
+fn user(name: &str) -> String {
+    if !name.is_empty() {
+        return name.to_owned();
+    }
+    let home = env::var("HOME").unwrap_or_default();
+    let list = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    // passwd(5): name, password, uid, gid, comment, home, shell.
+    let line = list.lines().find(|line| line.split(':').nth(5) == Some(home.as_str()));
+    line.and_then(|line| line.split(':').next()).unwrap_or_default().to_owned()
+}
+
 /// ZooKeeper's keys, but for the JVM's, and their values.
 pub(crate) fn environment() -> Vec<(&'static str, String)> {
     let (release, host) = polyport_telemetry::process::host();
@@ -43,7 +56,7 @@ pub(crate) fn environment() -> Vec<(&'static str, String)> {
         ("os.name", system.to_owned()),
         ("os.arch", arch.to_owned()),
         ("os.version", release),
-        ("user.name", variable("USER")),
+        ("user.name", user(&variable("USER"))),
         ("user.home", variable("HOME")),
         (
             "user.dir",

@@ -57,7 +57,7 @@ fn tree(server: &Server, page: &mut Page) {
     let replica = server.replica();
     let watches = replica.view(|view| view.watches.len());
     let machine = replica.read();
-    page.gauge("znode_count", machine.store().len());
+    page.gauge("znode_count", super::node_count(&machine));
     page.gauge("approximate_data_size", machine.store().data_bytes());
     let ephemerals = machine.sessions().values().map(|session| session.ephemerals.len());
     page.gauge("ephemerals_count", ephemerals.sum::<usize>());

@@ -50,6 +50,11 @@ pub(crate) fn status(server: &Server) -> Status {
     server.replica().status().borrow().clone()
 }
 
+/// Number of znodes as ZooKeeper counts them: the root twice, because it has two names there.
+pub(crate) fn node_count(machine: &polyport_tree::machine::Machine) -> usize {
+    machine.store().len() + 1
+}
+
 /// A number with at most four decimals, as ZooKeeper prints means.
 pub(crate) fn rounded(value: f64) -> String {
     format!("{:?}", (value * 10_000.0).round() / 10_000.0)

@@ -27,7 +27,7 @@ pub(super) fn srvr(server: &Server, status: &Status, clients: Option<&[Client]>)
         server.replica().outstanding(),
         server.replica().last_zxid(),
         observe::mode(server, status),
-        server.replica().read().store().len(),
+        observe::node_count(&server.replica().read()),
     );
     if status.standing == Standing::Leading && !status.is_alone() {
         let bytes = server.replica().observed().entry_bytes();
