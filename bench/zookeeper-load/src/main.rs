@@ -6,6 +6,8 @@
 //! run prints one line of JSON. Deliberately absent: starting or comparing servers
 //! (`bench/zookeeper.py` does), TLS, watches.
 
+#![allow(clippy::disallowed_methods, reason = "measures real time, on one thread that may sleep")]
+
 mod args;
 mod connection;
 mod cpu;

@@ -11,12 +11,16 @@
 //! Deliberately absent: any knowledge of what a proposal says, many groups, and openraft's own
 //! serialisation (entries on disk and messages between nodes have our encoding).
 
+#[doc(hidden)]
+pub mod fuzz;
 pub mod machine;
 pub mod member;
 pub mod node;
 pub mod observed;
+pub mod operator;
 pub mod proposals;
 mod raft;
+pub mod seed;
 pub mod simulation {
     //! What a simulation needs to be repeatable.
 

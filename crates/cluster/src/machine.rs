@@ -29,7 +29,8 @@ pub trait StateMachine: Send + Sync + 'static {
     /// If a proposal is malformed.
     fn apply(&mut self, committed: &[Committed<'_>]) -> io::Result<()>;
 
-    /// The membership changed at this index.
+    /// The membership changed at this index. Told again after a snapshot was restored, which holds
+    /// what came of it already.
     fn members_changed(&mut self, index: u64, members: &Members);
 
     /// Fixes the moment of a snapshot; what is returned writes it while `apply` goes on.

@@ -19,8 +19,8 @@ use polyport_storage::wal::{Wal, WalOptions};
 use tokio::sync::watch;
 
 pub use reconfigure::ClusterError;
-pub(crate) use reconfigure::reconfigure;
-pub(crate) use status::{Heard, members_of};
+pub(crate) use reconfigure::{Change, reconfigure};
+pub(crate) use status::{Heard, Shared, members_of};
 pub use status::{Standing, Status};
 
 use crate::observed::{self, Observed, Peer};
@@ -67,8 +67,8 @@ impl Options {
             snapshots_kept: 3,
             wal: WalOptions::default(),
             durable: true,
-            heartbeat: Duration::from_millis(100),
-            election: (Duration::from_millis(400), Duration::from_millis(800)),
+            heartbeat: Duration::from_millis(50),
+            election: (Duration::from_millis(150), Duration::from_millis(300)),
             simulated_sync: None,
         }
     }
@@ -113,7 +113,7 @@ trait Control: Send + Sync {
         &self,
         members: Members,
         version: Option<u64>,
-    ) -> BoxFuture<'_, Result<(), ClusterError>>;
+    ) -> BoxFuture<'_, Result<u64, ClusterError>>;
     fn peers(&self) -> Vec<Peer>;
     fn transfer(&self) -> BoxFuture<'_, ()>;
     fn shutdown(&self) -> BoxFuture<'_, ()>;
@@ -123,6 +123,7 @@ struct Core<T: Transport, D: Disk> {
     raft: Raft<D, AnyMachine>,
     dialer: Dialer<T, D>,
     inbound: Inbound<D, AnyMachine>,
+    change: Change,
     status: watch::Receiver<Status>,
 }
 
@@ -197,12 +198,15 @@ impl Cluster {
                 thread.spawn(move || worker.run())?;
             }
         }
-        let dialer = Dialer::new(transport, options.node.0, snapshots.clone());
+        let shared = Shared::default();
+        let dialer = Dialer::new(transport, options.node.0, snapshots.clone(), shared.clone());
         let config = raft_config(&options)?;
         let raft = Raft::new(options.node.0, config, dialer.clone(), log, machine.clone());
         let raft = raft.await.map_err(io::Error::other)?;
         let heard = Heard::default();
         let amnesiac = Arc::new(AtomicBool::new(false));
+        let status = status::follow(&options, &raft, heard.clone(), shared);
+        let change = Change::new(dialer.clone());
         let inbound = Inbound {
             raft: raft.clone(),
             snapshots,
@@ -210,13 +214,15 @@ impl Cluster {
             heard: heard.clone(),
             amnesiac: amnesiac.clone(),
             on_note: on_note.clone(),
+            change: change.clone(),
+            status: status.clone(),
         };
-        let status = status::follow(&options, &raft, heard);
         tokio::spawn(observed::follow(status.clone(), observed.clone()));
         let core = Arc::new(Core {
             raft: raft.clone(),
             dialer: dialer.clone(),
             inbound,
+            change,
             status: status.clone(),
         });
         if pristine {
@@ -264,7 +270,8 @@ impl Cluster {
     }
 
     /// Makes `members` the membership: adds, removes, and changes roles. `version`: the
-    /// configuration that must be the current one.
+    /// configuration that must be the current one. The answer is the new one: the index of the
+    /// entry that made it.
     ///
     /// # Errors
     /// See [`ClusterError`].
@@ -272,7 +279,7 @@ impl Cluster {
         &self,
         members: Members,
         version: Option<u64>,
-    ) -> Result<(), ClusterError> {
+    ) -> Result<u64, ClusterError> {
         self.control.reconfigure(members, version).await
     }
 
@@ -296,6 +303,9 @@ fn raft_config(options: &Options) -> io::Result<Arc<Config>> {
         election_timeout_min: millis(options.election.0),
         election_timeout_max: millis(options.election.1),
         enable_pre_vote: Some(true),
+        // A member whose disk was lost comes back with less than it had acknowledged; it grants no
+        // vote until it has caught up.
+        allow_log_reversion: Some(true),
         // The state machine counts transactions; the log only knows batches.
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: 1000,
@@ -323,11 +333,12 @@ impl<T: Transport, D: Disk> Control for Core<T, D> {
         &self,
         members: Members,
         version: Option<u64>,
-    ) -> BoxFuture<'_, Result<(), ClusterError>> {
+    ) -> BoxFuture<'_, Result<u64, ClusterError>> {
         Box::pin(reconfigure::anywhere(
             self.status.clone(),
             &self.raft,
             &self.dialer,
+            &self.change,
             members,
             version,
         ))

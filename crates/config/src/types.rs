@@ -92,6 +92,10 @@ pub struct Peer {
     /// Where ZooKeeper's clients reach it, as `/zookeeper/config` shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zookeeper: Option<Address>,
+    /// `host:port:port` as `/zookeeper/config` shows it (ZooKeeper's `server.N`, with its election
+    /// port); made of `address` if empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub quorum: String,
     /// Its group in a hierarchical quorum (ZooKeeper's `group.N`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<u64>,
@@ -167,10 +171,11 @@ section! {
         /// Ticks (zookeeper.tick_time_ms) that a node may lag behind before it is dropped.
         /// ZooKeeper: syncLimit.
         sync_limit_ticks: u32 = 5;
-        /// Milliseconds without the leader after which an election starts: drawn from this range.
-        election_timeout_ms: [u64; 2] = [500, 1000];
+        /// Milliseconds after which an election starts once the leader counts as gone: drawn from
+        /// this range. It counts as gone after the second of them.
+        election_timeout_ms: [u64; 2] = [150, 300];
         /// Milliseconds between a leader's heartbeats; below half the shortest election timeout.
-        heartbeat_ms: u64 = 100;
+        heartbeat_ms: u64 = 50;
     }
 }
 

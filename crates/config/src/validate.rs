@@ -198,7 +198,10 @@ impl Config {
                 format!("{address} can be reached from other machines while cluster.secret is {secret}: {REMEDY}")
             });
         }
-        let several = self.cluster.nodes.len() > 1 || self.cluster.join.is_some();
+        // On one machine, loopback keeps others out, as it does for the doors.
+        let cluster = &self.cluster;
+        let others = cluster.nodes.iter().map(|node| &node.address).chain(&cluster.join);
+        let several = others.filter(|address| !address.is_loopback()).count() > 0;
         found.unless(!several, "cluster.secret", || {
             format!("is {secret}, but this cluster has several nodes, which prove themselves by it: {REMEDY}")
         });
@@ -267,6 +270,9 @@ mod tests {
         check(&[TWO], "cluster.secret", "several nodes");
         check(&["cluster.join=10.0.0.1:7700"], "cluster.secret", "several nodes");
         assert_eq!(broken(&[TWO, "cluster.secret=s3"]), []);
+        let here = TWO.replace("10.0.0.1:1", "127.0.0.1:1").replace("10.0.0.2:1", "127.0.0.1:2");
+        assert_eq!(broken(&[&here]), []);
+        assert_eq!(broken(&["cluster.join=localhost:7701"]), []);
     }
 
     #[test]

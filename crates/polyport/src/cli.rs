@@ -27,6 +27,42 @@ enum Command {
     CheckConfig(Configuration),
     /// Print a complete polyport.toml with every key, its default and what it means.
     Config,
+    /// Ask or change a running cluster.
+    #[command(subcommand)]
+    Cluster(crate::ops::Membership),
+    /// Write everything a running node holds to a file.
+    Backup {
+        /// The new file.
+        file: PathBuf,
+        /// host:port of a node port; this configuration's node.listen unless given.
+        #[arg(long)]
+        server: Option<String>,
+        #[command(flatten)]
+        configuration: Configuration,
+    },
+    /// Fill an empty, stopped node with a backup.
+    Restore {
+        /// A file that `polyport backup` wrote.
+        file: PathBuf,
+        #[command(flatten)]
+        configuration: Configuration,
+    },
+    /// Fill an empty, stopped node with the data folder of an Apache ZooKeeper.
+    ImportZookeeper {
+        /// Its dataDir.
+        dir: PathBuf,
+        /// Its dataLogDir, if that is another.
+        #[arg(long)]
+        log_dir: Option<PathBuf>,
+        /// Import although transactions are missing between the files.
+        #[arg(long)]
+        accept_gaps: bool,
+        /// Import logs that no snapshot precedes (zookeeper.snapshot.trust.empty).
+        #[arg(long)]
+        trust_empty_snapshot: bool,
+        #[command(flatten)]
+        configuration: Configuration,
+    },
     /// Link the tools of other systems (zkCli.sh, zkServer.sh …) to this program.
     InstallTools {
         /// Directory to put the links in; made if it is not there.
@@ -91,7 +127,44 @@ impl Configuration {
 
 /// Runs the command; the answer is the exit code.
 pub(crate) fn run(started: Instant) -> i32 {
+    use crate::ops::{self, Membership};
+    let with = |configuration: &Configuration,
+                work: &dyn Fn(&polyport_config::Config) -> anyhow::Result<()>| {
+        match configuration.checked() {
+            Some(loaded) => work(&loaded.config),
+            None => Err(anyhow::anyhow!("the configuration has problems")),
+        }
+    };
     let result = match Cli::parse().command {
+        Command::Cluster(Membership::Join { address, mut configuration }) => {
+            configuration.set.push(format!("cluster.join={address}"));
+            match configuration.checked() {
+                Some(loaded) => serve::serve(loaded.config, started),
+                None => return 1,
+            }
+        }
+        Command::Cluster(Membership::Status { server, configuration }) => {
+            with(&configuration, &|config| ops::status(config, server.clone()))
+        }
+        Command::Cluster(Membership::Remove { node, server, configuration }) => {
+            with(&configuration, &|config| ops::remove(config, server.clone(), node))
+        }
+        Command::Backup { file, server, configuration } => {
+            with(&configuration, &|config| ops::backup(config, server.clone(), &file))
+        }
+        Command::Restore { file, configuration } => {
+            with(&configuration, &|config| ops::restore(config, &file))
+        }
+        Command::ImportZookeeper {
+            dir,
+            log_dir,
+            accept_gaps,
+            trust_empty_snapshot,
+            configuration,
+        } => with(&configuration, &|config| {
+            let log_dir = log_dir.as_deref();
+            ops::import_zookeeper(config, &dir, log_dir, accept_gaps, trust_empty_snapshot)
+        }),
         Command::Serve(configuration) => match configuration.checked() {
             Some(loaded) => serve::serve(loaded.config, started),
             None => return 1,

@@ -3,6 +3,7 @@
 //! No logic: it reads the command line and the configuration, and wires the crates together.
 
 mod cli;
+mod ops;
 mod pages;
 mod serve;
 mod tools;

@@ -27,7 +27,7 @@ pub(crate) fn members(config: &Config) -> Members {
         };
         let member = Member {
             address: peer.address.to_string(),
-            quorum: String::new(),
+            quorum: peer.quorum.clone(),
             client: client(peer.zookeeper.as_ref().map(ToString::to_string)),
             role,
         };

@@ -14,6 +14,7 @@
 pub mod access;
 pub mod command;
 pub mod error;
+pub mod import;
 pub mod machine;
 pub mod model;
 pub mod path;

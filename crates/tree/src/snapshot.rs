@@ -14,6 +14,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::BufMut;
 use polyport_wire::{Cursor, DecodeError};
@@ -29,9 +30,17 @@ const PIECE: usize = 64 * 1024;
 /// No record is longer: a name, a frame's worth of data, and fixed fields.
 const MAX_RECORD: u32 = 1 << 30;
 
+/// Which snapshot a piece is asked of: a machine writes one at a time, but it may be replaced or told
+/// to begin another while a writer still holds on to the old one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+static TICKETS: AtomicU64 = AtomicU64::new(1);
+
 /// A snapshot being written.
 #[derive(Debug)]
 pub(crate) struct InProgress {
+    ticket: Ticket,
     /// Slots below are written.
     cursor: u32,
     /// Slots from here on are younger than the snapshot.
@@ -46,14 +55,12 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 impl Machine {
-    /// Fixes the moment of a snapshot; the answer is its head.
-    ///
-    /// # Panics
-    /// If another snapshot is in progress: the caller makes one at a time.
-    pub fn begin_snapshot(&mut self) -> Vec<u8> {
-        assert!(self.snapshot.is_none(), "one snapshot at a time");
+    /// Fixes the moment of a snapshot; the answer is its ticket and its head. A snapshot still in
+    /// progress is given up.
+    pub fn begin_snapshot(&mut self) -> (Ticket, Vec<u8>) {
+        let ticket = Ticket(TICKETS.fetch_add(1, Ordering::Relaxed));
         let end = self.store.slots();
-        self.snapshot = Some(InProgress { cursor: 0, end, aside: BTreeMap::new() });
+        self.snapshot = Some(InProgress { ticket, cursor: 0, end, aside: BTreeMap::new() });
         let mut out = Vec::new();
         out.put_u8(VERSION);
         out.put_i64(self.last_zxid);
@@ -78,13 +85,16 @@ impl Machine {
         }
         let mut framed = Vec::with_capacity(out.len() + 4);
         put_bytes(&mut framed, &out);
-        framed
+        (ticket, framed)
     }
 
     /// Appends the next piece to `out`. False after the last.
-    pub fn snapshot_piece(&mut self, out: &mut Vec<u8>) -> bool {
-        let Some(mut progress) = self.snapshot.take() else {
-            return false;
+    ///
+    /// # Errors
+    /// If the snapshot was given up: what was written of it is worth nothing.
+    pub fn snapshot_piece(&mut self, ticket: Ticket, out: &mut Vec<u8>) -> io::Result<bool> {
+        let Some(mut progress) = self.snapshot.take_if(|progress| progress.ticket == ticket) else {
+            return Err(io::Error::other("the snapshot was overtaken by a newer state"));
         };
         let full = out.len() + PIECE;
         while progress.cursor < progress.end && out.len() < full {
@@ -97,15 +107,15 @@ impl Machine {
         }
         if progress.cursor < progress.end {
             self.snapshot = Some(progress);
-            return true;
+            return Ok(true);
         }
         out.put_u32(u32::MAX);
-        false
+        Ok(false)
     }
 
-    /// Gives up a snapshot in progress.
-    pub fn abandon_snapshot(&mut self) {
-        self.snapshot = None;
+    /// Gives up a snapshot, if it is still in progress.
+    pub fn abandon_snapshot(&mut self, ticket: Ticket) {
+        self.snapshot.take_if(|progress| progress.ticket == ticket);
     }
 
     fn put_node(&self, at: NodeIndex, out: &mut Vec<u8>) {
@@ -176,17 +186,9 @@ impl Machine {
         while read_record(from, &mut record)? {
             machine.read_node(&record).map_err(malformed)?;
         }
-        if !machine.store.relink() {
+        if !machine.finish_loading() {
             return Err(io::Error::other("snapshot has a znode without its parent"));
         }
-        for slot in 0..machine.store.slots() {
-            let at = NodeIndex(slot);
-            if machine.store.holds(at) {
-                let owner = machine.store.meta(at).owner;
-                machine.enlist(at, owner);
-            }
-        }
-        machine.find_quotas();
         Ok(machine)
     }
 
@@ -196,6 +198,10 @@ impl Machine {
             return Err(DecodeError { at: 0, what: "snapshot version" });
         }
         self.last_zxid = cursor.i64("last zxid")?;
+        // Terms are 31 bits; the last one would leave no room to count in.
+        if !(0..=i64::MAX - i64::from(u32::MAX)).contains(&self.last_zxid) {
+            return Err(cursor.error("last zxid"));
+        }
         for _ in 0..cursor.u32("origins")? {
             let node = cursor.u64("origin")?;
             let id = cursor.u64("origin")?;
@@ -225,7 +231,13 @@ impl Machine {
         let parent = NodeIndex(cursor.u32("parent")?);
         let zxid = cursor.i64("czxid")?;
         let time_ms = cursor.i64("ctime")?;
+        if self.store.holds(at) || (parent == NodeIndex::NONE) != (at == NodeIndex::ROOT) {
+            return Err(cursor.error("slot or parent"));
+        }
         let acl = cursor.u32("acl")?;
+        if acl as usize >= self.acls.lists().len() {
+            return Err(cursor.error("acl"));
+        }
         let len = cursor.u32("name")? as usize;
         let name = cursor.take(len, "name")?;
         let name = std::str::from_utf8(name).map_err(|_| cursor.error("name"))?;

@@ -8,4 +8,5 @@ pub mod auth;
 pub mod codec;
 pub mod import;
 pub mod observe;
+pub mod reconfig;
 pub mod server;

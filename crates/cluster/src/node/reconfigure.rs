@@ -1,6 +1,7 @@
 //! Changing who is in the cluster, and who leads it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BufMut;
@@ -30,6 +31,9 @@ pub enum ClusterError {
     /// New members did not catch up in time.
     #[error("new members did not catch up: {0}")]
     NotInSync(String),
+    /// The leader is not part of the new membership and has handed over; its successor goes on.
+    #[error("the leader changes")]
+    Moved,
     /// The membership asked for cannot work.
     #[error("{0}")]
     Invalid(String),
@@ -43,13 +47,17 @@ impl ClusterError {
             Self::InProgress => 3,
             Self::NotInSync(_) => 4,
             Self::Invalid(_) => 5,
+            Self::Moved => 6,
         }
     }
 
-    fn from_answer(answer: &[u8]) -> Result<(), Self> {
+    pub(crate) fn from_answer(answer: &[u8]) -> Result<u64, Self> {
         let text = String::from_utf8_lossy(answer.get(1..).unwrap_or_default()).into_owned();
         Err(match answer.first() {
-            Some(0) => return Ok(()),
+            Some(0) => {
+                let index = answer.get(1..9).and_then(|bytes| bytes.try_into().ok());
+                return Ok(index.map_or(0, u64::from_be_bytes));
+            }
             Some(2) => {
                 let digits = text.chars().filter(char::is_ascii_digit).collect::<String>();
                 Self::VersionMismatch(digits.parse().unwrap_or_default())
@@ -57,6 +65,7 @@ impl ClusterError {
             Some(3) => Self::InProgress,
             Some(4) => Self::NotInSync(text),
             Some(5) => Self::Invalid(text),
+            Some(6) => Self::Moved,
             _ => Self::NoLeader(text),
         })
     }
@@ -65,48 +74,99 @@ impl ClusterError {
 /// How long a new member may take to catch up.
 const CATCH_UP: Duration = Duration::from_secs(60);
 
-/// Asks the leader, which may be this node.
+/// How often a change goes on with another leader.
+const ATTEMPTS: usize = 50;
+/// Between attempts: an election takes a few of them.
+const PAUSE: Duration = Duration::from_millis(100);
+/// A member that has not answered the leader for this long is not in sync.
+const IN_SYNC: Duration = Duration::from_secs(2);
+
+/// Whether a node answers at an address.
+type Reaches = Arc<dyn Fn(String) -> super::BoxFuture<'static, bool> + Send + Sync>;
+
+/// What a change of the membership needs besides the consensus.
+#[derive(Clone)]
+pub(crate) struct Change {
+    one: Arc<tokio::sync::Mutex<()>>,
+    reaches: Reaches,
+}
+
+impl Change {
+    pub(super) fn new<T: Transport, D: Disk>(dialer: Dialer<T, D>) -> Self {
+        let reaches = move |address: String| -> super::BoxFuture<'static, bool> {
+            let dialer = dialer.clone();
+            Box::pin(async move {
+                dialer.ask(&address, vec![question::STATUS], Duration::from_secs(1)).await.is_ok()
+            })
+        };
+        Self { one: Arc::default(), reaches: Arc::new(reaches) }
+    }
+}
+
+/// Asks the leader, which may be this node, and its successor if it must hand over. The answer is
+/// the index of the entry that made the members so.
 pub(super) async fn anywhere<T: Transport, D: Disk, S: StateMachine>(
     status: watch::Receiver<Status>,
     raft: &Raft<D, S>,
     dialer: &Dialer<T, D>,
+    change: &Change,
     members: Members,
-    version: Option<u64>,
-) -> Result<(), ClusterError> {
-    if raft.is_leader() {
-        return reconfigure(raft, members, version).await;
+    mut version: Option<u64>,
+) -> Result<u64, ClusterError> {
+    let mut result = Err(ClusterError::NoLeader("none is known".to_owned()));
+    for _ in 0..ATTEMPTS {
+        if raft.is_leader() {
+            result = reconfigure(raft, change, members.clone(), version).await;
+        } else {
+            let address = {
+                let status = status.borrow();
+                let leader = status.leader.and_then(|leader| status.members.get(&leader));
+                leader.map(|leader| leader.address.clone())
+            };
+            if let Some(address) = address {
+                let mut ask = vec![question::RECONFIGURE];
+                ask.put_u64(version.unwrap_or(u64::MAX));
+                ask.put_slice(&encode_members(&members));
+                result = match dialer.ask(&address, ask, CATCH_UP * 2).await {
+                    Ok(answer) => ClusterError::from_answer(&answer),
+                    Err(error) => Err(ClusterError::NoLeader(error.to_string())),
+                };
+            }
+        }
+        match result {
+            // The version was checked by the first leader.
+            Err(ClusterError::Moved) => version = None,
+            Err(ClusterError::NoLeader(_)) => {}
+            done => return done,
+        }
+        tokio::time::sleep(PAUSE).await;
     }
-    let address = {
-        let status = status.borrow();
-        let leader = status.leader.and_then(|leader| status.members.get(&leader));
-        leader.map(|leader| leader.address.clone())
-    };
-    let address = address.ok_or_else(|| ClusterError::NoLeader("none is known".to_owned()))?;
-    let mut ask = vec![question::RECONFIGURE];
-    ask.put_u64(version.unwrap_or(u64::MAX));
-    ask.put_slice(&encode_members(&members));
-    let answer = dialer.ask(&address, ask, CATCH_UP * 2).await;
-    let answer = answer.map_err(|error| ClusterError::NoLeader(error.to_string()))?;
-    ClusterError::from_answer(&answer)
+    result
 }
 
 /// The leader's part. Existing members keep their place until the new ones have caught up.
 pub(crate) async fn reconfigure<D: Disk, S: StateMachine>(
     raft: &Raft<D, S>,
+    change: &Change,
     wanted: Members,
     version: Option<u64>,
-) -> Result<(), ClusterError> {
+) -> Result<u64, ClusterError> {
     if !raft.is_leader() {
         return Err(ClusterError::NoLeader("this node does not lead".to_owned()));
     }
-    let (current, index, joint) = {
+    let Ok(_one) = change.one.try_lock() else {
+        return Err(ClusterError::InProgress);
+    };
+    let me = *raft.node_id();
+    let (current, index, joint, in_sync) = {
         let metrics = raft.metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
         let nodes: BTreeMap<u64, Member> =
             membership.nodes().map(|(id, member)| (*id, member.clone())).collect();
         let index = metrics.membership_config.log_id().map_or(0, |id| id.index);
-        (nodes, index, membership.get_joint_config().len() > 1)
+        let in_sync = super::status::in_sync(&metrics, IN_SYNC);
+        (nodes, index, membership.get_joint_config().len() > 1, in_sync)
     };
     if version.is_some_and(|version| version != index) {
         return Err(ClusterError::VersionMismatch(index));
@@ -114,7 +174,7 @@ pub(crate) async fn reconfigure<D: Disk, S: StateMachine>(
     if joint {
         return Err(ClusterError::InProgress);
     }
-    let voters: BTreeSet<u64> = wanted
+    let mut voters: BTreeSet<u64> = wanted
         .iter()
         .filter(|(_, member)| member.role == Role::Voter)
         .map(|(id, _)| id.0)
@@ -122,35 +182,72 @@ pub(crate) async fn reconfigure<D: Disk, S: StateMachine>(
     if voters.is_empty() {
         return Err(ClusterError::Invalid("a cluster needs at least one voter".to_owned()));
     }
+    let new = wanted.iter().filter(|(id, _)| !current.contains_key(&id.0));
+    let probes = new.map(|(id, member)| {
+        let probe = (change.reaches)(member.address.clone());
+        async move { (id.0, probe.await) }
+    });
+    let probed = futures_util::future::join_all(probes).await;
+    let reached: BTreeSet<u64> = probed.into_iter().filter(|(_, ok)| *ok).map(|p| p.0).collect();
+    let ready = |id: &&u64| **id == me || in_sync.contains(&NodeId(**id)) || reached.contains(*id);
+    let count = voters.iter().filter(ready).count();
+    if count <= voters.len() / 2 {
+        return Err(ClusterError::NotInSync(format!(
+            "only {count} of the {} voters of the new configuration answer",
+            voters.len()
+        )));
+    }
     let failed = |error: &dyn std::fmt::Display| ClusterError::NoLeader(error.to_string());
+    let mut at = index;
     for (id, member) in &wanted {
         match current.get(&id.0) {
             None => {
-                let add = raft.add_learner(id.0, member.clone(), true);
-                let added = tokio::time::timeout(CATCH_UP, add).await;
-                let added = added.map_err(|_| ClusterError::NotInSync(format!("node {id}")))?;
-                added.map_err(|error| failed(&error))?;
+                let blocking = reached.contains(&id.0);
+                let add = raft.add_learner(id.0, member.clone(), blocking);
+                match tokio::time::timeout(CATCH_UP, add).await {
+                    Ok(added) => at = added.map_err(|error| failed(&error))?.log_id.index,
+                    Err(_) => {
+                        // Not half a change: it goes again.
+                        let remove = ChangeMembers::RemoveNodes(BTreeSet::from([id.0]));
+                        let removed = raft.change_membership(remove, false).await;
+                        removed.map_err(|error| failed(&error))?;
+                        return Err(ClusterError::NotInSync(format!("node {id}")));
+                    }
+                }
             }
             Some(known) if known != member => {
                 let set = ChangeMembers::SetNodes(BTreeMap::from([(id.0, member.clone())]));
-                raft.change_membership(set, true).await.map_err(|error| failed(&error))?;
+                let set = raft.change_membership(set, true).await;
+                at = set.map_err(|error| failed(&error))?.log_id.index;
             }
             Some(_) => {}
         }
     }
-    let replace = ChangeMembers::ReplaceAllVoters(voters);
-    raft.change_membership(replace, true).await.map_err(|error| failed(&error))?;
+    // A leader cannot finish a change that takes its own vote: its successor does.
+    let leaving = voters.insert(me);
+    let voting: BTreeSet<u64> = {
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.voter_ids().collect()
+    };
+    if voting != voters {
+        let replace = raft.change_membership(ChangeMembers::ReplaceAllVoters(voters), true).await;
+        at = replace.map_err(|error| failed(&error))?.log_id.index;
+    }
+    if leaving {
+        transfer(raft).await;
+        return match raft.is_leader() {
+            true => Err(ClusterError::NotInSync("no other voter could take over".to_owned())),
+            false => Err(ClusterError::Moved),
+        };
+    }
     let removed: BTreeSet<u64> =
         current.keys().copied().filter(|id| !wanted.contains_key(&NodeId(*id))).collect();
     if !removed.is_empty() {
-        let leaving = removed.contains(raft.node_id());
-        let remove = ChangeMembers::RemoveNodes(removed);
-        raft.change_membership(remove, false).await.map_err(|error| failed(&error))?;
-        if leaving {
-            transfer(raft).await;
-        }
+        let remove = raft.change_membership(ChangeMembers::RemoveNodes(removed), false).await;
+        at = remove.map_err(|error| failed(&error))?.log_id.index;
     }
-    Ok(())
+    Ok(at)
 }
 
 /// Hands leadership over and waits for it, two seconds at most.

@@ -151,9 +151,11 @@ pub(crate) fn entry(bytes: &Bytes) -> Result<Entry, DecodeError> {
     Ok(Entry::new(id, payload))
 }
 
-pub(crate) fn encode_append(request: &AppendEntriesRequest<Types>) -> Bytes {
+/// `stranded`: whether the leader that sends it has no majority.
+pub(crate) fn encode_append(request: &AppendEntriesRequest<Types>, stranded: bool) -> Bytes {
     let tails: usize = request.entries.iter().map(|entry| entry_tail(entry).len() + 48).sum();
     let mut out = Vec::with_capacity(96 + tails);
+    out.put_u8(u8::from(stranded));
     put_vote(&mut out, &request.vote);
     put_opt_log_id(&mut out, request.prev_log_id.as_ref());
     put_opt_log_id(&mut out, request.leader_commit.as_ref());
@@ -169,8 +171,11 @@ pub(crate) fn encode_append(request: &AppendEntriesRequest<Types>) -> Bytes {
     out.into()
 }
 
-pub(crate) fn decode_append(bytes: &Bytes) -> Result<AppendEntriesRequest<Types>, DecodeError> {
+pub(crate) fn decode_append(
+    bytes: &Bytes,
+) -> Result<(AppendEntriesRequest<Types>, bool), DecodeError> {
     let mut cursor = Cursor::new(bytes);
+    let stranded = cursor.u8("append")? != 0;
     let vote = vote(&mut cursor)?;
     let prev_log_id = opt_log_id(&mut cursor)?;
     let leader_commit = opt_log_id(&mut cursor)?;
@@ -182,7 +187,7 @@ pub(crate) fn decode_append(bytes: &Bytes) -> Result<AppendEntriesRequest<Types>
         entries.push(entry(&bytes.slice(start..start + len))?);
     }
     cursor.finish()?;
-    Ok(AppendEntriesRequest { vote, prev_log_id, entries, leader_commit })
+    Ok((AppendEntriesRequest { vote, prev_log_id, entries, leader_commit }, stranded))
 }
 
 pub(crate) fn encode_append_result(result: &StreamAppendResult<Types>) -> Bytes {

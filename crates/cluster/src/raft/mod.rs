@@ -1,6 +1,7 @@
 //! openraft's traits on our storage and transport.
 
 mod codec;
+pub(crate) mod fuzzing;
 mod log_store;
 mod network;
 mod runtime;
@@ -11,7 +12,7 @@ mod wal_worker;
 use bytes::Bytes;
 use polyport_base::Millis;
 
-pub(crate) use codec::{decode_members, encode_members};
+pub(crate) use codec::{decode_members, encode_members, encode_meta};
 pub(crate) use log_store::LogStore;
 pub(crate) use network::{Dialer, Kind, question};
 pub(crate) use runtime::Runtime;

@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
@@ -27,6 +27,7 @@ use polyport_wire::{Cursor, DecodeError};
 use super::state_machine::SnapshotFile;
 use super::{Types, Vote, codec};
 use crate::Member;
+use crate::node::Shared;
 use crate::transport::{Connection, Transport, closed};
 
 /// What a connection is for: its first frame's first byte.
@@ -37,11 +38,12 @@ pub(crate) enum Kind {
     Question = 2,
     Snapshot = 3,
     Proposals = 4,
+    Backup = 5,
 }
 
 impl Kind {
     pub(crate) fn from_u8(value: u8) -> Option<Self> {
-        [Self::Append, Self::Question, Self::Snapshot, Self::Proposals]
+        [Self::Append, Self::Question, Self::Snapshot, Self::Proposals, Self::Backup]
             .into_iter()
             .find(|kind| *kind as u8 == value)
     }
@@ -57,6 +59,8 @@ pub(crate) mod question {
     pub(crate) const STATUS: u8 = 5;
     /// Change the membership, please.
     pub(crate) const RECONFIGURE: u8 = 6;
+    /// How do you stand?
+    pub(crate) const DESCRIBE: u8 = 7;
 }
 
 /// Bytes of a snapshot in one frame.
@@ -68,18 +72,25 @@ pub(crate) struct Dialer<T, D: Disk> {
     transport: T,
     node: u64,
     snapshots: SnapshotStore<D>,
+    shared: Shared,
     _disk: PhantomData<D>,
 }
 
 impl<T: Clone, D: Disk> Clone for Dialer<T, D> {
     fn clone(&self) -> Self {
-        Self::new(self.transport.clone(), self.node, self.snapshots.clone())
+        let shared = self.shared.clone();
+        Self::new(self.transport.clone(), self.node, self.snapshots.clone(), shared)
     }
 }
 
 impl<T, D: Disk> Dialer<T, D> {
-    pub(crate) fn new(transport: T, node: u64, snapshots: SnapshotStore<D>) -> Self {
-        Self { transport, node, snapshots, _disk: PhantomData }
+    pub(crate) fn new(
+        transport: T,
+        node: u64,
+        snapshots: SnapshotStore<D>,
+        shared: Shared,
+    ) -> Self {
+        Self { transport, node, snapshots, shared, _disk: PhantomData }
     }
 }
 
@@ -113,15 +124,18 @@ impl<T: Transport, D: Disk> Dialer<T, D> {
 impl<T: Transport, D: Disk> RaftNetworkFactory<Types> for Dialer<T, D> {
     type Network = PeerNetwork<T, D>;
 
-    async fn new_client(&mut self, _target: u64, node: &Member) -> Self::Network {
-        PeerNetwork { dialer: self.clone(), address: node.address.clone().into(), question: None }
+    async fn new_client(&mut self, target: u64, node: &Member) -> Self::Network {
+        let known = node.address.clone();
+        PeerNetwork { dialer: self.clone(), target, known, question: None }
     }
 }
 
 /// One peer.
 pub(crate) struct PeerNetwork<T, D: Disk> {
     dialer: Dialer<T, D>,
-    address: Arc<str>,
+    target: u64,
+    /// Its address when it became a peer.
+    known: String,
     question: Option<Connection>,
 }
 
@@ -135,6 +149,11 @@ fn network(error: impl std::fmt::Display) -> RPCError<Types> {
 }
 
 impl<T: Transport, D: Disk> PeerNetwork<T, D> {
+    async fn dial(&self, kind: Kind) -> io::Result<Connection> {
+        let moved = self.dialer.shared.addresses.read().get(&self.target).cloned();
+        self.dialer.dial(moved.as_ref().unwrap_or(&self.known), kind).await
+    }
+
     async fn ask<R>(
         &mut self,
         question: Vec<u8>,
@@ -145,7 +164,7 @@ impl<T: Transport, D: Disk> PeerNetwork<T, D> {
             // Taken out: a question given up half-way must not leave its answer to the next.
             let mut connection = match self.question.take() {
                 Some(connection) if !connection.sender.is_closed() => connection,
-                _ => self.dialer.dial(&self.address, Kind::Question).await?,
+                _ => self.dial(Kind::Question).await?,
             };
             connection.sender.send(question.into()).await.map_err(|_| closed())?;
             let answer = connection.receiver.recv().await.ok_or_else(closed)?;
@@ -171,7 +190,10 @@ impl<T: Transport, D: Disk> RaftNetworkV2<Types> for PeerNetwork<T, D> {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
         let mut question = vec![question::APPEND];
-        question.put_slice(&codec::encode_append(&rpc));
+        question.put_slice(&codec::encode_append(
+            &rpc,
+            self.dialer.shared.stranded.load(Ordering::Acquire),
+        ));
         let answer = self.ask(question, &option, |cursor| Ok(cursor.rest().to_vec())).await?;
         Ok(match codec::decode_append_result(&answer).map_err(network)? {
             Ok(last) if last == rpc.entries.last().map(|e| e.log_id).or(rpc.prev_log_id) => {
@@ -194,7 +216,8 @@ impl<T: Transport, D: Disk> RaftNetworkV2<Types> for PeerNetwork<T, D> {
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
-            let dial = self.dialer.dial(&self.address, Kind::Append);
+            let dial = self.dial(Kind::Append);
+            let stranded = self.dialer.shared.stranded.clone();
             let Connection { sender, receiver } = dial.await.map_err(unreachable)?;
             // One permit a request that waits for its answer.
             let (sent, awaited) = tokio::sync::mpsc::unbounded_channel();
@@ -205,7 +228,7 @@ impl<T: Transport, D: Disk> RaftNetworkV2<Types> for PeerNetwork<T, D> {
                         () = sent.closed() => None,
                     };
                     let Some(request) = request else { return };
-                    let frame = codec::encode_append(&request);
+                    let frame = codec::encode_append(&request, stranded.load(Ordering::Acquire));
                     if sent.send(()).is_err() || sender.send(frame).await.is_err() {
                         return;
                     }
@@ -266,7 +289,7 @@ impl<T: Transport, D: Disk> RaftNetworkV2<Types> for PeerNetwork<T, D> {
         };
         let send = async {
             let raw = self.dialer.snapshots.open_raw(snapshot.snapshot.0)?;
-            let mut connection = self.dialer.dial(&self.address, Kind::Snapshot).await?;
+            let mut connection = self.dial(Kind::Snapshot).await?;
             let mut head = Vec::new();
             codec::put_vote(&mut head, &vote);
             head.put_u64(raw.len());

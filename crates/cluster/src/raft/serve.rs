@@ -7,19 +7,21 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
 use futures_util::StreamExt;
+use openraft::async_runtime::WatchReceiver;
 use openraft::storage::Snapshot;
 use polyport_base::{Clock, NodeId};
 use polyport_storage::disk::Disk;
 use polyport_storage::snapshot::SnapshotStore;
 use polyport_wire::Cursor;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::network::{Kind, question};
 use super::state_machine::SnapshotFile;
 use super::{Proposal, Raft, codec};
 use crate::StateMachine;
-use crate::node::{Heard, reconfigure};
+use crate::node::{Change, Heard, Status, reconfigure};
+use crate::operator;
 use crate::proposals::frame;
 use crate::transport::{Connection, closed};
 
@@ -35,6 +37,8 @@ pub(crate) struct Inbound<D: Disk, S: StateMachine> {
     /// Set while this node may have lost what it once promised: it then grants no votes.
     pub(crate) amnesiac: Arc<AtomicBool>,
     pub(crate) on_note: OnNote,
+    pub(crate) change: Change,
+    pub(crate) status: watch::Receiver<Status>,
 }
 
 impl<D: Disk, S: StateMachine> Clone for Inbound<D, S> {
@@ -46,6 +50,8 @@ impl<D: Disk, S: StateMachine> Clone for Inbound<D, S> {
             heard: self.heard.clone(),
             amnesiac: self.amnesiac.clone(),
             on_note: self.on_note.clone(),
+            change: self.change.clone(),
+            status: self.status.clone(),
         }
     }
 }
@@ -68,6 +74,7 @@ pub(crate) async fn serve<D: Disk, S: StateMachine>(
         Some(Kind::Append) => appends(&inbound, connection).await,
         Some(Kind::Question) => questions(&inbound, connection).await,
         Some(Kind::Snapshot) => snapshot(&inbound, connection).await,
+        Some(Kind::Backup) => backup(&inbound, connection).await,
         Some(Kind::Proposals) => proposals(&inbound, from, connection).await,
         None => Err(malformed("unknown kind of connection: is the other node newer?")),
     }
@@ -82,8 +89,10 @@ async fn appends<D: Disk, S: StateMachine>(
     let heard = inbound.heard.clone();
     let reading = tokio::spawn(async move {
         while let Some(frame) = receiver.recv().await {
-            let request = codec::decode_append(&frame).map_err(malformed)?;
-            heard.now();
+            let (request, stranded) = codec::decode_append(&frame).map_err(malformed)?;
+            if !stranded {
+                heard.now();
+            }
             if requests.send(request).await.is_err() {
                 break;
             }
@@ -129,8 +138,10 @@ async fn answer<D: Disk, S: StateMachine>(
             codec::put_vote_response(&mut out, &response.map_err(malformed)?);
         }
         question::APPEND => {
-            let request = codec::decode_append(&frame.slice(1..)).map_err(malformed)?;
-            inbound.heard.now();
+            let (request, stranded) = codec::decode_append(&frame.slice(1..)).map_err(malformed)?;
+            if !stranded {
+                inbound.heard.now();
+            }
             let stream = futures_util::stream::iter([request]);
             let mut results = std::pin::pin!(raft.stream_append(stream));
             let result = results.next().await.ok_or_else(closed)?.map_err(malformed)?;
@@ -142,17 +153,27 @@ async fn answer<D: Disk, S: StateMachine>(
             done.map_err(malformed)?;
             out.put_u8(0);
         }
+        question::DESCRIBE => {
+            let applied = raft.metrics().borrow_watched().last_applied.map_or(0, |id| id.index);
+            operator::encode(&mut out, &inbound.status.borrow(), applied);
+        }
         question::STATUS => {
             let members = crate::node::members_of(raft);
-            out.put_u8(u8::from(!members.is_empty()));
+            // Having been given its first members is not enough: those a new cluster begins with
+            // are known before the first leader is.
+            let established = raft.metrics().borrow_watched().last_applied.is_some();
+            out.put_u8(u8::from(established));
             out.put_slice(&codec::encode_members(&members));
         }
         question::RECONFIGURE => {
             let version = cursor.u64("configuration version").map_err(malformed)?;
             let version = (version != u64::MAX).then_some(version);
             let members = codec::decode_members(&mut cursor).map_err(malformed)?;
-            match reconfigure(raft, members, version).await {
-                Ok(()) => out.put_u8(0),
+            match reconfigure(raft, &inbound.change, members, version).await {
+                Ok(index) => {
+                    out.put_u8(0);
+                    out.put_u64(index);
+                }
                 Err(error) => {
                     out.put_u8(error.code());
                     out.put_slice(error.to_string().as_bytes());
@@ -210,6 +231,44 @@ async fn proposals<D: Disk, S: StateMachine>(
             Some(&frame::NOTE) => (inbound.on_note)(from, &bytes[1..]),
             _ => return Err(malformed("unknown frame on a connection for proposals")),
         }
+    }
+    Ok(())
+}
+
+/// How long a snapshot for a backup may take to be made.
+const BACKUP_PATIENCE: Duration = Duration::from_secs(600);
+/// Bytes of a backup in one frame.
+const PIECE: usize = 256 * 1024;
+
+/// A snapshot of everything this node had applied when it was asked.
+async fn backup<D: Disk, S: StateMachine>(
+    inbound: &Inbound<D, S>,
+    connection: Connection,
+) -> io::Result<()> {
+    let mut metrics = inbound.raft.metrics();
+    let goal = metrics.borrow_watched().last_applied.map(|id| id.index);
+    inbound.raft.trigger().snapshot().await.map_err(io::Error::other)?;
+    let made = async {
+        while metrics.borrow_and_update().snapshot.map(|id| id.index) < goal {
+            metrics.changed().await.map_err(|_| closed())?;
+        }
+        io::Result::Ok(())
+    };
+    tokio::time::timeout(BACKUP_PATIENCE, made).await??;
+    let newest = inbound.snapshots.list()?.pop();
+    let newest = newest.ok_or_else(|| io::Error::other("this node holds nothing yet"))?;
+    let raw = inbound.snapshots.open_raw(newest)?;
+    connection.sender.send(raw.len().to_be_bytes().to_vec().into()).await.map_err(|_| closed())?;
+    let mut offset = 0;
+    while offset < raw.len() {
+        let mut piece = vec![0; PIECE];
+        let read = raw.read_at(&mut piece, offset)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        piece.truncate(read);
+        offset += read as u64;
+        connection.sender.send(piece.into()).await.map_err(|_| closed())?;
     }
     Ok(())
 }

@@ -48,6 +48,11 @@ fn members(membership: &StoredMembership) -> Members {
     membership.nodes().map(|(id, member)| (NodeId(*id), member.clone())).collect()
 }
 
+/// Where the members were decided, which is not where a snapshot that knows them was made.
+fn membership_index(membership: &StoredMembership) -> u64 {
+    membership.log_id().as_ref().map_or(0, |id| id.index)
+}
+
 impl<D: Disk, S: StateMachine> MachineStore<D, S> {
     /// Loads the newest valid snapshot, if there is one. `keep`: how many snapshots stay on disk.
     ///
@@ -72,7 +77,7 @@ impl<D: Disk, S: StateMachine> MachineStore<D, S> {
             machine.restore(&mut reader)?;
             applied = meta.last_log_id;
             membership = meta.last_membership;
-            machine.members_changed(applied.map_or(0, |id| id.index), &members(&membership));
+            machine.members_changed(membership_index(&membership), &members(&membership));
             observed.snapshot_load.record_time(since.elapsed());
             observed.has_snapshot(applied.map_or(0, |id| id.index));
         }
@@ -172,8 +177,7 @@ impl<D: Disk, S: StateMachine> RaftStateMachine<Types> for MachineStore<D, S> {
         inner.machine.restore(&mut reader)?;
         inner.applied = meta.last_log_id;
         inner.membership = meta.last_membership.clone();
-        let index = inner.applied.map_or(0, |id| id.index);
-        let members = members(&inner.membership);
+        let (index, members) = (membership_index(&inner.membership), members(&inner.membership));
         inner.machine.members_changed(index, &members);
         let keep = inner.keep;
         inner.store.purge_keeping(keep)?;

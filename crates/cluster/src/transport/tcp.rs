@@ -89,6 +89,10 @@ impl TcpListener {
                 };
                 match tokio::time::timeout(PATIENCE, accept).await {
                     Ok(Ok(())) => handle(spawn(stream)),
+                    // A peer that gave up while this node was starting.
+                    Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                        tracing::debug!(%from, "node connection was gone at once");
+                    }
                     Ok(Err(error)) => tracing::warn!(%from, %error, "node connection refused"),
                     Err(_) => tracing::warn!(%from, "node connection refused: silent"),
                 }

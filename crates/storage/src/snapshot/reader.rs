@@ -1,13 +1,13 @@
 //! Reading and checking a snapshot.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::SnapshotError;
 use super::format::{
     self, CHUNK_BYTES, CHUNK_HEADER_BYTES, FOOTER_BYTES, HEADER_BYTES, METADATA_LIMIT_BYTES,
 };
-use crate::disk::DiskFile;
+use crate::disk::{Disk, DiskFile, OsDisk};
 use crate::{crc32c, u32_at, u64_at};
 
 /// Reads one snapshot's payload; every chunk is checked before a byte of it is given. The end of
@@ -26,6 +26,17 @@ pub struct SnapshotReader<F> {
     chunks: u32,
     payload_bytes: u64,
     ended: bool,
+}
+
+impl SnapshotReader<<OsDisk as Disk>::File> {
+    /// Opens a snapshot that was copied out of its directory, under any name.
+    ///
+    /// # Errors
+    /// `Io`, also if it does not exist; `Damaged` if its header is.
+    pub fn open_file(path: &Path) -> Result<Self, SnapshotError> {
+        let file = OsDisk.open(path).map_err(SnapshotError::io("open", path))?;
+        Self::new(file, path.to_owned())
+    }
 }
 
 impl<F: DiskFile> SnapshotReader<F> {

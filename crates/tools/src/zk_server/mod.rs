@@ -286,6 +286,7 @@ impl<'a> Tool<'a> {
 
 /// Waits for a condition of another process, which sends no event, until the deadline; whether it
 /// came.
+#[allow(clippy::disallowed_methods, reason = "a command on a thread of its own; no event to await")]
 fn wait(deadline: Instant, mut condition: impl FnMut() -> bool) -> bool {
     loop {
         if condition() {

@@ -115,16 +115,16 @@ impl Machine {
     }
 
     /// Sets `/zookeeper/config`, if that changes it. A change of the membership is a transaction of
-    /// its own.
-    pub fn set_config(&mut self, stamp: Stamp, data: &[u8], sink: &mut impl Sink) {
+    /// its own; its entry has no time, so the znode keeps its own.
+    pub fn set_config(&mut self, data: &[u8], sink: &mut impl Sink) {
         let path = "/zookeeper/config";
         let Some(at) = self.store.lookup(path) else { return };
         if self.store.data(at) == Some(data) {
             return;
         }
-        let zxid = self.next_zxid(stamp.term);
-        let attachment = Attachment::default();
-        self.put_data(&Context { zxid, time_ms: stamp.time_ms, attachment }, at, Some(data));
+        let zxid = self.next_zxid(0);
+        let (attachment, time_ms) = (Attachment::default(), self.store.meta(at).mtime);
+        self.put_data(&Context { zxid, time_ms, attachment }, at, Some(data));
         let acl = self.acls.get(self.store.acl(at));
         sink.event(Event { kind: EventKind::NodeDataChanged, path, zxid, acl });
     }

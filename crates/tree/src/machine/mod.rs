@@ -1,6 +1,9 @@
 //! The deterministic machine: batches in, outcomes and events out. Every node that applies the same
 //! log holds the same tree, sessions and origins.
 
+// The order of a hash map differs from node to node.
+#![deny(clippy::iter_over_hash_type)]
+
 mod apply;
 mod origin;
 mod quota;

@@ -176,7 +176,7 @@ impl Machine {
         let Some(path) = path else { return };
         if let Some((holder, name)) = subject(&path) {
             let exists = self.store.lookup(&path).is_some();
-            return self.quota_node_changed(&holder.to_owned(), name, exists);
+            return self.quota_node_changed(holder, name, exists);
         }
         if let Some(holder) = self.quotas.holder(&path).map(str::to_owned) {
             let usage = self.measure(&holder);

@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 pub use batching::Place;
 pub use expiry::Touch;
 pub use observed::Observed;
-pub use state_machine::may_hear;
+pub use state_machine::{config_text, may_hear};
 
 use crate::TreeError;
 use crate::machine::{Event, Machine, Outcome};
@@ -78,6 +78,8 @@ pub struct Settings {
     pub tick: Duration,
     /// A snapshot is made after a random number of transactions between half of this and this.
     pub snapshot_every: u64,
+    /// Or after this many bytes of log, if that is sooner.
+    pub snapshot_bytes: u64,
     /// How often containers and times to live are checked.
     pub reap_every: Duration,
     /// Most znodes reaped in a minute.
@@ -95,6 +97,7 @@ impl Settings {
             node,
             tick: Duration::from_secs(2),
             snapshot_every: 100_000,
+            snapshot_bytes: 256 << 20,
             reap_every: Duration::from_secs(60),
             reap_per_minute: 10_000,
             container_unused: Duration::ZERO,
@@ -225,6 +228,11 @@ impl Replica {
         &self.status
     }
 
+    /// The cluster it is a copy in.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
     /// Number of sessions attached to this node.
     pub fn attached(&self) -> usize {
         self.shared.local.lock().attached.len()
@@ -238,11 +246,6 @@ impl Replica {
     /// What was counted and measured since the start.
     pub fn observed(&self) -> &Observed {
         &self.shared.observed
-    }
-
-    /// The cluster it is part of.
-    pub fn cluster(&self) -> &Cluster {
-        &self.cluster
     }
 
     /// The settings it was made with.

@@ -11,6 +11,7 @@ use super::batching::Pending;
 use super::{Local, Observed, Shared, View};
 use crate::machine::{Event, Fate, Machine, Outcome, Sink, Stamp};
 use crate::session::SessionId;
+use crate::snapshot::Ticket;
 use crate::watch::Watcher;
 use crate::{Perms, TreeError, access};
 
@@ -18,14 +19,14 @@ pub(super) struct Applier {
     shared: Arc<Shared>,
     rng: SplitMix64,
     until_snapshot: u64,
-    last: Stamp,
+    /// Bytes of log applied since the last snapshot.
+    bytes: u64,
 }
 
 impl Applier {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let seed = shared.clock.now().0 as u64 ^ shared.settings.node.0 << 48;
-        let mut applier =
-            Self { shared, rng: SplitMix64::new(seed), until_snapshot: 0, last: Stamp::default() };
+        let mut applier = Self { shared, rng: SplitMix64::new(seed), until_snapshot: 0, bytes: 0 };
         applier.rearm();
         applier
     }
@@ -34,11 +35,14 @@ impl Applier {
     fn rearm(&mut self) {
         let every = self.shared.settings.snapshot_every.max(2);
         self.until_snapshot = every / 2 + self.rng.below(every - every / 2) + 1;
+        self.bytes = 0;
     }
 
-    fn count(&mut self, transactions: u64) {
+    fn count(&mut self, transactions: u64, bytes: u64) {
         self.shared.transactions.fetch_add(transactions, Ordering::Relaxed);
-        if self.until_snapshot <= transactions {
+        self.bytes += bytes;
+        let long = self.bytes >= self.shared.settings.snapshot_bytes;
+        if self.until_snapshot <= transactions || long {
             self.rearm();
             self.shared.snapshot_due.notify_one();
         } else {
@@ -112,7 +116,6 @@ impl StateMachine for Applier {
         let before = machine.last_zxid();
         for entry in committed {
             let stamp = Stamp { term: entry.term, time_ms: entry.time.0 };
-            self.last = stamp;
             let age_ms = shared.clock.now().0.saturating_sub(entry.time.0);
             shared.observed.entry(entry.bytes.len(), age_ms);
             let (origin, sequence) = peek(entry.bytes)?;
@@ -148,7 +151,10 @@ impl StateMachine for Applier {
         let after = machine.last_zxid();
         shared.last_zxid.store(after, Ordering::Release);
         drop(machine);
-        self.count((after - before).clamp(0, 1 << 20) as u64);
+        let bytes = committed.iter().map(|entry| entry.bytes.len() as u64).sum();
+        // The upper half is the term.
+        let first = if after >> 32 == before >> 32 { before } else { after >> 32 << 32 };
+        self.count((after - first).max(0) as u64, bytes);
         Ok(())
     }
 
@@ -158,16 +164,15 @@ impl StateMachine for Applier {
         let mut local = shared.local.lock();
         let observed = &shared.observed;
         let mut teller = Teller { observed, local: &mut local, pending: Vec::new(), opened: None };
-        machine.set_config(self.last, &config_text(index, members), &mut teller);
+        machine.set_config(&config_text(index, members), &mut teller);
         shared.last_zxid.store(machine.last_zxid(), Ordering::Release);
     }
 
     fn snapshot(&mut self) -> Box<dyn SnapshotWrite> {
         let mut machine = self.shared.machine.write();
-        machine.abandon_snapshot();
-        let head = machine.begin_snapshot();
         let zxid = machine.last_zxid();
-        Box::new(Writing { shared: self.shared.clone(), head, zxid })
+        let (ticket, head) = machine.begin_snapshot();
+        Box::new(Writing { shared: self.shared.clone(), ticket, head, zxid })
     }
 
     fn restore(&mut self, mut from: &mut dyn Read) -> io::Result<()> {
@@ -204,8 +209,8 @@ fn peek(bytes: &[u8]) -> io::Result<(u64, u64)> {
     read().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// `/zookeeper/config` as ZooKeeper writes it.
-fn config_text(index: u64, members: &Members) -> Vec<u8> {
+/// `/zookeeper/config` as ZooKeeper writes it. `index`: of the entry that made the members so.
+pub fn config_text(index: u64, members: &Members) -> Vec<u8> {
     let mut text = String::new();
     for (id, member) in members {
         let quorum = match member.quorum.is_empty() {
@@ -231,6 +236,7 @@ fn config_text(index: u64, members: &Members) -> Vec<u8> {
 
 struct Writing {
     shared: Arc<Shared>,
+    ticket: Ticket,
     head: Vec<u8>,
     zxid: i64,
 }
@@ -240,11 +246,11 @@ impl SnapshotWrite for Writing {
         out.write_all(&self.head)?;
         let mut piece = Vec::new();
         loop {
-            let more = self.shared.machine.write().snapshot_piece(&mut piece);
+            let more = self.shared.machine.write().snapshot_piece(self.ticket, &mut piece)?;
             let written = out.write_all(&piece);
             piece.clear();
             if written.is_err() {
-                self.shared.machine.write().abandon_snapshot();
+                self.shared.machine.write().abandon_snapshot(self.ticket);
                 return written;
             }
             if !more {

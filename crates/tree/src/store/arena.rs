@@ -43,7 +43,7 @@ impl<T> Arena<T> {
     /// Puts a value at a given index: snapshots keep their slots.
     pub(super) fn set(&mut self, index: u32, value: T) {
         while self.end <= index {
-            if self.end as usize % CHUNK == 0 {
+            if (self.end as usize).is_multiple_of(CHUNK) {
                 // The first chunk grows by itself, so that a small tree stays small.
                 let capacity = if self.end == 0 { 0 } else { CHUNK };
                 self.chunks.push(Vec::with_capacity(capacity));

@@ -427,12 +427,23 @@ impl Store {
             meta.num_children += 1;
             self.index_insert(at);
         }
-        self.holds(NodeIndex::ROOT)
+        // A znode that the root does not lead to has itself above it.
+        let mut open = Vec::from_iter(self.holds(NodeIndex::ROOT).then_some(NodeIndex::ROOT));
+        let mut reached = 0;
+        while let Some(at) = open.pop() {
+            reached += 1;
+            open.extend(self.children(at));
+        }
+        reached > 0 && reached == self.len()
     }
 
-    /// Whether the znode has metadata of its own.
+    /// The znode's metadata, if it does not follow from its creation. The list of children is not
+    /// part of the comparison: it follows from the children.
     pub(crate) fn own_meta(&self, at: NodeIndex) -> Option<Meta> {
-        self.metas.get(self.node(at).meta).copied()
+        let node = self.node(at);
+        let meta = *self.metas.get(node.meta)?;
+        let Meta { num_children, first_child, .. } = meta;
+        (meta != Meta { num_children, first_child, ..Self::plain_meta(node) }).then_some(meta)
     }
 }
 

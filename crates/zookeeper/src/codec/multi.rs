@@ -186,8 +186,26 @@ pub fn decode_results(cursor: &mut Cursor<'_>) -> Result<Vec<MultiResult>, Decod
         }
         results.push(match (header.op, OpCode::from_i32(header.op)) {
             (-1, _) => Err(ErrorCode(cursor.i32("error result")?)),
+            // One inside another would let a peer choose how deep our stack goes.
+            (_, Some(OpCode::Multi | OpCode::MultiRead)) => {
+                return Err(DecodeError { at, what: "a multi inside a multi's reply" });
+            }
             (_, Some(op)) => Ok((op, Response::decode(op, cursor)?)),
             _ => return Err(DecodeError { at, what: "unknown operation in a multi's reply" }),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_that_nests_multis_is_refused_before_the_stack_ends() {
+        let mut reply = Vec::new();
+        for _ in 0..1_000_000 {
+            MultiHeader { op: OpCode::Multi.into(), done: false, err: 0 }.encode(&mut reply);
+        }
+        assert!(decode_results(&mut Cursor::new(&reply)).is_err());
     }
 }

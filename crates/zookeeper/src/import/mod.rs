@@ -6,6 +6,7 @@
 //! before it, a log's incomplete last record ends the log, a wrong checksum stops the import.
 //! Deliberately absent: writing these formats, and snappy-compressed snapshots.
 
+mod install;
 mod log;
 mod replay;
 mod snapshot;

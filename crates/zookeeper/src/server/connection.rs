@@ -17,9 +17,9 @@ use super::answered::Answer;
 use super::counters::Counters;
 use super::handshake::{Attached, Refused, handshake};
 use super::outbound::{Ending, Outbound, Queued, Write};
-use super::{Connected, Happened, Server, four_letter, read, write};
+use super::{Connected, Happened, Server, four_letter, read, reconfig, write};
 use crate::auth::{Identities, digest_id};
-use crate::codec::{ErrorCode, OpCode, Request, RequestHeader, XID_AUTH};
+use crate::codec::{ErrorCode, OpCode, ReplyHeader, Request, RequestHeader};
 
 /// Bytes owed beyond which nothing more is read from the client.
 const HIGH_WATER: usize = 1 << 20;
@@ -53,6 +53,8 @@ struct Connection<'a, S> {
     batch_place: BatchPlace,
     peer: SocketAddr,
     attached: Option<Attached>,
+    /// A reconfig request that waits for those before it; nothing after it begins before it ends.
+    barrier: Option<Bytes>,
 }
 
 /// Serves a connection until it ends.
@@ -78,6 +80,7 @@ where
         batch_place: BatchPlace::default(),
         peer,
         attached: None,
+        barrier: None,
     };
     let ended = connection.run().await;
     let session = connection.attached.as_ref().map_or(0, |attached| attached.session);
@@ -121,7 +124,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         loop {
             self.requests()?;
             self.flush().await?;
-            if self.wants_input() {
+            if self.barrier.is_some() {
+                if self.outbound.owed(|owed| owed.queue.is_empty()) {
+                    self.reconfig().await?;
+                } else {
+                    outbound.wake.notified().await;
+                }
+            } else if self.wants_input() {
                 self.input.reserve(READ_BYTES);
                 tokio::select! {
                     read = self.stream.read_buf(&mut self.input) => {
@@ -207,7 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// Handles all whole frames that there are.
     fn requests(&mut self) -> Result<(), Ended> {
         let (mut count, mut bytes) = (0, 0);
-        while self.wants_input() {
+        while self.barrier.is_none() && self.wants_input() {
             let Some(frame) = self.frame()? else { break };
             count += 1;
             bytes += frame.len();
@@ -228,10 +237,72 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             return self.outbound.end(Ending::Refused);
         };
         match OpCode::from_i32(header.op) {
-            Some(OpCode::Auth) => self.auth(&mut cursor),
+            Some(OpCode::Auth) => self.auth(header.xid, &mut cursor),
+            Some(OpCode::Reconfig) if !self.is_read_only() => self.barrier = Some(frame),
+            Some(op) if self.is_read_only() && op == OpCode::CloseSession => {
+                self.fail(header.xid, ErrorCode::OK);
+                self.outbound.end(Ending::Closed);
+            }
+            Some(op) if self.is_read_only() && (write::is_write(op) || op == OpCode::Reconfig) => {
+                self.fail(header.xid, TreeError::NotReadOnly.into());
+            }
             Some(op) if write::is_write(op) => self.write(op, header.xid, &mut cursor),
             op => self.read(op, &frame),
         }
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.outbound.read_only.load(Ordering::Acquire)
+    }
+
+    /// Carries out the reconfig request at the barrier. The change goes on if the client leaves.
+    async fn reconfig(&mut self) -> Result<(), Ended> {
+        let Some(frame) = self.barrier.take() else { return Ok(()) };
+        let since = Instant::now();
+        let mut cursor = Cursor::new(&frame);
+        // Read once before, when the request came.
+        let Ok(header) = RequestHeader::decode(&mut cursor) else { return Ok(()) };
+        let Ok(request) = Request::decode(OpCode::Reconfig, &mut cursor) else {
+            self.fail(header.xid, ErrorCode::MARSHALLING_ERROR);
+            return Ok(());
+        };
+        let (server, outbound) = (self.server, self.outbound.clone());
+        let replica = server.replica();
+        let who = outbound.who.lock().clone();
+        let result = match reconfig::check(&request, replica, server.settings(), &who) {
+            Ok(wanted) => {
+                let mut change = tokio::spawn(reconfig::change(replica.clone(), wanted));
+                loop {
+                    tokio::select! {
+                        // A change that panicked is one nobody knows the end of.
+                        done = &mut change => break done.unwrap_or(Err(TreeError::RuntimeInconsistency)),
+                        () = outbound.wake.notified() => self.flush().await?,
+                        // It is this node that keeps the client waiting.
+                        () = tokio::time::sleep(Duration::from_millis(500)) => {
+                            if let Some(attached) = &self.attached {
+                                attached.touch.set();
+                            }
+                        }
+                    }
+                }
+            }
+            Err(error) => Err(error),
+        };
+        let (err, body) = match result {
+            Ok(body) => (ErrorCode::OK, body),
+            Err(error) => (error.into(), Vec::new()),
+        };
+        let zxid = replica.last_zxid();
+        let bytes = outbound.owed(|owed| {
+            let before = owed.bytes.len();
+            owed.frame(|out| {
+                ReplyHeader { xid: header.xid, zxid, err }.encode(out);
+                out.extend_from_slice(&body);
+            });
+            owed.bytes.len() - before
+        });
+        outbound.count(&Answer { op: header.op, xid: header.xid, zxid, since, bytes });
+        Ok(())
     }
 
     fn read(&mut self, op: Option<OpCode>, frame: &Bytes) {
@@ -312,7 +383,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     /// Authentication is answered at once: its replies are outside the order of requests.
-    fn auth(&mut self, cursor: &mut Cursor<'_>) {
+    fn auth(&mut self, xid: i32, cursor: &mut Cursor<'_>) {
         let zxid = self.server.replica().last_zxid();
         let Ok(Request::Auth { scheme, auth }) = Request::decode(OpCode::Auth, cursor) else {
             return self.outbound.end(Ending::Refused);
@@ -328,7 +399,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             tracing::warn!(peer = %self.peer, scheme, "authentication failed");
             self.server.stats().count(Happened::AuthFailed);
             self.outbound.owed(|owed| {
-                owed.reply(XID_AUTH, zxid, ErrorCode::from(TreeError::AuthFailed));
+                owed.reply(xid, zxid, ErrorCode::from(TreeError::AuthFailed));
                 owed.ending.get_or_insert(Ending::Refused);
             });
             return;
@@ -343,7 +414,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         *self.outbound.who.lock() = Arc::new(who);
         // Commands from here on have another submitter.
         self.batch_place = BatchPlace::default();
-        self.outbound.owed(|owed| owed.reply(XID_AUTH, zxid, ErrorCode::OK));
+        self.outbound.owed(|owed| owed.reply(xid, zxid, ErrorCode::OK));
     }
 
     /// Sends what is owed; ends the connection when that is all.

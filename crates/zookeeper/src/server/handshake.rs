@@ -53,7 +53,8 @@ pub(super) async fn handshake(
     if request.session_id != 0 {
         server.stats().count(Happened::Revalidation);
     }
-    if !replica.status().borrow().in_quorum {
+    let in_quorum = replica.status().borrow().in_quorum;
+    if !in_quorum && !(settings.read_only && request.read_only == Some(true)) {
         server.stats().count(Happened::NotServing);
         return Err(Refused::NoQuorum);
     }
@@ -66,6 +67,9 @@ pub(super) async fn handshake(
     let timeout_ms = asked.clamp(min, max.max(min)).as_millis() as i32;
     let mut password = [0; 16];
     getrandom::fill(&mut password).map_err(|_| Refused::Randomness)?;
+    if !in_quorum {
+        return read_only(server, outbound, &request, timeout_ms, password);
+    }
     let command = match request.session_id {
         0 => Command::CreateSession { timeout_ms, password },
         session => Command::Attach { session, password: request.password, timeout_ms },
@@ -92,7 +96,7 @@ pub(super) async fn handshake(
     let (session, password, timeout_ms) = match attached.map_err(|_| Refused::Late)?? {
         Ok(attached) => attached,
         Err(TreeError::SessionExpired) => {
-            answer(outbound, 0, &[0; 16], 0, request.read_only);
+            answer(outbound, 0, &[0; 16], 0, request.read_only.map(|_| false));
             return Err(Refused::Expired);
         }
         Err(_) => return Err(Refused::NoQuorum),
@@ -103,7 +107,8 @@ pub(super) async fn handshake(
     outbound.session.store(session, Ordering::Release);
     let touch = Touch::default();
     replica.keep_alive(session, touch.clone());
-    let bytes = answer(outbound, session, &password, timeout_ms, request.read_only);
+    let read_only = request.read_only.map(|_| false);
+    let bytes = answer(outbound, session, &password, timeout_ms, read_only);
     let (op, zxid) = (OpCode::CreateSession.into(), replica.last_zxid());
     outbound.count(&Answer { op, xid: 0, zxid, since, bytes });
     let timeout = Duration::from_millis(timeout_ms.max(0) as u64);
@@ -115,9 +120,8 @@ fn answer(
     session_id: i64,
     password: &[u8],
     timeout_ms: i32,
-    asked: Option<bool>,
+    read_only: Option<bool>,
 ) -> usize {
-    let read_only = asked.map(|_| false);
     let response =
         ConnectResponse { protocol_version: 0, timeout_ms, session_id, password, read_only };
     outbound.owed(|owed| {
@@ -125,4 +129,44 @@ fn answer(
         owed.frame(|out| response.encode(out));
         owed.bytes.len() - before
     })
+}
+
+/// Without a quorum: a known session is served as it is, a new one lives on this node only and
+/// ends with its connection.
+fn read_only(
+    server: &Server,
+    outbound: &Arc<Outbound>,
+    request: &ConnectRequest<'_>,
+    timeout_ms: i32,
+    fresh: [u8; 16],
+) -> Result<Attached, Refused> {
+    let replica = server.replica();
+    outbound.read_only.store(true, Ordering::Release);
+    // The quorum may have come back before the mark was set.
+    if replica.status().borrow().in_quorum {
+        return Err(Refused::NoQuorum);
+    }
+    let (session, password) = match request.session_id {
+        0 => {
+            let number = server.shared.next_local_session.fetch_add(1, Ordering::Relaxed) as i64;
+            // Above all sessions of the log, which count transactions from below.
+            let local = 1 << 55 | number & 0x007f_ffff_ffff_ffff;
+            ((replica.settings().node.0 as i64) << 56 | local, fresh)
+        }
+        session => {
+            let machine = replica.read();
+            let known = machine.sessions().get(&session);
+            match known.filter(|known| known.password[..] == *request.password) {
+                Some(known) => (session, known.password),
+                None => {
+                    answer(outbound, 0, &[0; 16], 0, Some(true));
+                    return Err(Refused::Expired);
+                }
+            }
+        }
+    };
+    outbound.session.store(session, Ordering::Release);
+    answer(outbound, session, &password, timeout_ms, Some(true));
+    let timeout = Duration::from_millis(timeout_ms.max(0) as u64);
+    Ok(Attached { session, timeout, touch: Touch::default() })
 }

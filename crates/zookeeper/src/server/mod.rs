@@ -7,7 +7,9 @@ mod counters;
 mod four_letter;
 mod handshake;
 mod outbound;
+mod quorum;
 mod read;
+mod reconfig;
 mod stats;
 mod write;
 
@@ -116,7 +118,9 @@ struct Shared {
     stats: Arc<Stats>,
     connections: Mutex<HashMap<u64, Connected>>,
     next_connection: AtomicU64,
+    next_local_session: AtomicU64,
     client_address: Mutex<Option<SocketAddr>>,
+    watching: std::sync::atomic::AtomicBool,
     draining: tokio::sync::watch::Sender<bool>,
 }
 
@@ -131,7 +135,9 @@ impl Server {
                 stats: Arc::new(Stats::default()),
                 connections: Mutex::new(HashMap::new()),
                 next_connection: AtomicU64::new(1),
+                next_local_session: AtomicU64::new(1),
                 client_address: Mutex::new(None),
+                watching: false.into(),
                 draining,
             }),
         }
@@ -149,6 +155,10 @@ impl Server {
         *self.shared.client_address.lock() = Some(local);
         let server = self.clone();
         tokio::spawn(async move { server.accept(listener).await });
+        // Once, however many ports there are.
+        if !self.shared.watching.swap(true, Ordering::AcqRel) {
+            tokio::spawn(quorum::watch(self.clone()));
+        }
         Ok(local)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Instant;
 
 use bytes::{BufMut, Bytes};
@@ -89,6 +89,8 @@ pub(super) struct Outbound {
     /// Set once, by the connection, before any watch.
     pub(super) watcher: std::sync::OnceLock<u64>,
     pub(super) session: AtomicI64,
+    /// Served without a quorum: reads only.
+    pub(super) read_only: AtomicBool,
     pub(super) stats: Arc<Stats>,
     pub(super) counters: Arc<Counters>,
     limit: usize,
@@ -106,6 +108,7 @@ impl Outbound {
             who: Mutex::new(Arc::new(who)),
             watcher: std::sync::OnceLock::new(),
             session: AtomicI64::new(0),
+            read_only: AtomicBool::new(false),
             stats,
             counters: Arc::default(),
             limit,

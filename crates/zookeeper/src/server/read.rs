@@ -104,6 +104,10 @@ impl Reader<'_, '_> {
             Request::Exists { path, watch } => {
                 check_path(path)?;
                 let found = store.lookup(path);
+                // Since 3.9.3 even that a znode is there is told only to those who may read it.
+                if found.is_some_and(|at| !self.may(at, Perms::READ)) {
+                    return Err(TreeError::NoAuth);
+                }
                 // The watch is set whether the znode is there or not.
                 self.watch(*watch, WatchKind::Data, path);
                 let at = found.ok_or(TreeError::NoNode)?;
@@ -306,8 +310,8 @@ impl Reader<'_, '_> {
 fn watch_kinds(number: i32) -> Result<&'static [WatchKind], TreeError> {
     use WatchKind::{Child, Data, Persistent, PersistentRecursive};
     Ok(match number {
-        1 => &[Child, Persistent, PersistentRecursive],
-        2 => &[Data, Persistent, PersistentRecursive],
+        1 => &[Child],
+        2 => &[Data],
         3 => &[Child, Data, Persistent, PersistentRecursive],
         4 => &[Persistent],
         5 => &[PersistentRecursive],

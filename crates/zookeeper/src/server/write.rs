@@ -87,7 +87,11 @@ fn create<'a>(asked: Create<'a>, who: &Identities) -> Result<TreeWrite<'a>, Tree
 fn multi<'a>(op: MultiOp<'a>, who: &Identities) -> (TreeWrite<'a>, OpCode) {
     match op {
         MultiOp::Create(asked) => {
-            let (code, path, data) = (asked.op, asked.path, asked.data);
+            // ZooKeeper answers containers and times to live in a multi as create2, and its clients
+            // know no other.
+            let plain = asked.op == OpCode::Create && asked.flags != CreateMode::Container.flag();
+            let code = if plain { OpCode::Create } else { OpCode::Create2 };
+            let (path, data) = (asked.path, asked.data);
             let write = create(asked, who).unwrap_or_else(|error| {
                 let (acl, mode) = match error {
                     TreeError::InvalidAcl => (Vec::new(), CreateMode::Persistent),

@@ -11,6 +11,7 @@ use crate::layers::Origin;
 #[derive(Debug, PartialEq)]
 struct Server {
     quorum: Address,
+    election_port: Option<u16>,
     observer: bool,
     client: Option<Address>,
     /// How many further addresses were given after `|`.
@@ -57,6 +58,9 @@ pub(super) fn import(file: &mut File) -> bool {
         node.insert("id".to_owned(), (*id).into());
         node.insert("address".to_owned(), server.quorum.to_string().into());
         node.insert("role".to_owned(), if server.observer { "observer" } else { "voter" }.into());
+        if let Some(port) = server.election_port {
+            node.insert("quorum".to_owned(), format!("{}:{port}", server.quorum).into());
+        }
         if let Some(client) = &server.client {
             node.insert("zookeeper".to_owned(), client.to_string().into());
         }
@@ -207,9 +211,11 @@ fn parse(text: &str) -> Result<Server, String> {
     let port = read_port(rest.next().unwrap_or_default())
         .map_err(|reason| format!("the quorum port: {reason}; {FORM}"))?;
     let mut next = rest.next();
+    let mut election_port = None;
     // The election port may be missing for a lone server only, but nothing here needs it.
     if let Some(election) = next.filter(|part| part.starts_with(|c: char| c.is_ascii_digit())) {
-        read_port(election).map_err(|reason| format!("the election port: {reason}"))?;
+        let port = read_port(election).map_err(|reason| format!("the election port: {reason}"))?;
+        election_port = Some(port);
         next = rest.next();
     }
     let mut further = 0;
@@ -234,7 +240,7 @@ fn parse(text: &str) -> Result<Server, String> {
         return Err(format!("`{first}` has too many parts: {FORM}"));
     }
     let client = client.map(|text| client_address(text, host)).transpose()?;
-    Ok(Server { quorum: Address::new(host, port), observer, client, further })
+    Ok(Server { quorum: Address::new(host, port), election_port, observer, client, further })
 }
 
 /// `[host:]port`; without a host it is the server's own.

@@ -1,0 +1,378 @@
+#!/usr/bin/env python3
+"""Three nodes in network namespaces, clients that write, count, hold and lose sessions, and faults:
+kill -9 of the leader, partitions, pauses. Then what was promised is looked for:
+
+- every acknowledged write is there, on every node;
+- a counter changed by compare-and-set lost no update and gave no version twice, and no client ever
+  saw it go back;
+- no session ended whose client kept talking; its ephemeral is there under the same owner;
+- ephemerals of clients that vanished went, and not before their timeout;
+- all nodes hold the same tree, stats included.
+
+Needs root (ip netns) and kazoo. Exit status 1 if a promise was broken.
+"""
+
+import argparse
+import logging
+import pathlib
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from kazoo.client import KazooClient, KazooState
+from kazoo.exceptions import BadVersionError, KazooException
+from kazoo.handlers.threading import KazooTimeoutError
+
+from nodes import Namespaces, Nodes
+
+logging.disable(logging.CRITICAL)
+TIMEOUT = 10.0
+DOOMED_TIMEOUT = 6.0
+RETRY = {"max_tries": -1, "delay": 0.02, "max_delay": 0.1, "backoff": 1}
+
+
+def connect(hosts, timeout=TIMEOUT):
+    client = KazooClient(hosts, timeout=timeout, connection_retry=dict(RETRY), randomize_hosts=True)
+    client.start(30)
+    return client
+
+
+class Load(threading.Thread):
+    """A client at work until it is told to stop."""
+
+    def __init__(self, hosts, number, broken):
+        super().__init__(daemon=True)
+        self.number, self.broken, self.stopping = number, broken, False
+        self.client = connect(hosts)
+        self.session = self.client.client_id[0]
+        self.client.add_listener(self.state)
+        self.holds = f"/held/{number}"
+        self.client.create(self.holds, ephemeral=True)
+
+    def state(self, state):
+        if state == KazooState.LOST and not self.stopping:
+            self.broken.append(f"{time.strftime('%X')} session 0x{self.session:x} was lost")
+
+    def run(self):
+        while not self.stopping:
+            try:
+                self.step()
+            except (KazooException, KazooTimeoutError):
+                time.sleep(0.01)
+
+
+class Writer(Load):
+    def __init__(self, *args):
+        self.count, self.acknowledged = 0, {}
+        super().__init__(*args)
+
+    def step(self):
+        path = f"/w/{self.number}-{self.count:07}"
+        self.count += 1
+        self.client.create(path, str(self.count).encode())
+        self.acknowledged[path] = time.monotonic()
+
+
+class Counter(Load):
+    """Adds one to /counter by compare-and-set; its value is its version."""
+
+    def __init__(self, *args):
+        self.set, self.unknown, self.seen = [], 0, 0
+        super().__init__(*args)
+
+    def step(self):
+        data, stat = self.client.get("/counter")
+        if int(data) != stat.version:
+            self.broken.append(f"the counter is {data} at version {stat.version}")
+        if stat.version < self.seen:
+            self.broken.append(f"client {self.number} saw version {self.seen}, then {stat.version}")
+        self.seen = stat.version
+        try:
+            stat = self.client.set("/counter", str(stat.version + 1).encode(), stat.version)
+        except BadVersionError:
+            # Its node is behind.
+            self.client.sync("/counter")
+            return
+        except (KazooException, KazooTimeoutError):
+            self.unknown += 1
+            raise
+        self.set.append(stat.version)
+        self.seen = stat.version
+
+
+DOOMED = """
+import os, sys, time
+from kazoo.client import KazooClient
+client = KazooClient(sys.argv[1], timeout=float(sys.argv[3]))
+client.start(20)
+client.create(sys.argv[2], ephemeral=True)
+print("there", flush=True)
+time.sleep(600)
+"""
+
+
+class Doomed(threading.Thread):
+    """Clients that vanish without a word, and how long their ephemerals stay."""
+
+    def __init__(self, hosts, broken):
+        super().__init__(daemon=True)
+        self.hosts, self.broken, self.stopping = hosts, broken, False
+        self.watcher = connect(hosts)
+        self.stayed = []
+
+    def run(self):
+        number = 0
+        while not self.stopping:
+            path = f"/doomed/{number}"
+            number += 1
+            command = [sys.executable, "-c", DOOMED, self.hosts, path, str(DOOMED_TIMEOUT)]
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            there = child.stdout.readline().strip() == b"there"
+            time.sleep(random.uniform(0, 2))
+            child.kill()
+            vanished = time.monotonic()
+            child.wait()
+            if there:
+                self.watch(path, vanished)
+
+    def watch(self, path, vanished):
+        while time.monotonic() < vanished + 10 * DOOMED_TIMEOUT:
+            asked = time.monotonic()
+            try:
+                # Any server may be behind, but none ahead: gone on one is gone.
+                gone = self.watcher.exists(path) is None and self.synced(path)
+            except (KazooException, KazooTimeoutError):
+                gone = False
+            if gone:
+                stayed = time.monotonic() - vanished
+                self.stayed.append(stayed)
+                # The client's last sign of life is up to a third of its timeout old.
+                if stayed < DOOMED_TIMEOUT * 2 / 3 - 0.3:
+                    self.broken.append(f"{path} went {stayed:.1f} s after its client")
+                return
+            time.sleep(max(0, asked + 0.1 - time.monotonic()))
+        self.broken.append(f"{path} is there {10 * DOOMED_TIMEOUT} s after its client")
+
+    def synced(self, path):
+        # The watcher may have moved to a server that has not seen the creation yet.
+        self.watcher.sync(path)
+        return self.watcher.exists(path) is None
+
+
+def tree(client):
+    found = {}
+
+    def walk(path):
+        data, stat = client.get(path)
+        found[path] = (data, stat)
+        for name in client.get_children(path):
+            walk(path.rstrip("/") + "/" + name)
+
+    walk("/")
+    return found
+
+
+class Faults:
+    def __init__(self, nodes, rng):
+        self.nodes, self.net, self.rng = nodes, nodes.net, rng
+        self.kills, self.count = [], {}
+
+    def kill_leader(self):
+        leader = self.nodes.await_leader()
+        self.kills.append(time.monotonic())
+        self.nodes.kill(leader)
+        time.sleep(self.rng.uniform(1, 4))
+        self.nodes.start(leader)
+
+    def kill_follower(self):
+        leader = self.nodes.await_leader()
+        node = self.rng.choice([node for node in self.nodes.founders if node != leader])
+        self.nodes.kill(node)
+        time.sleep(self.rng.uniform(0.5, 3))
+        self.nodes.start(node)
+
+    def isolate_leader(self):
+        self.isolate(self.nodes.await_leader())
+
+    def isolate_follower(self):
+        leader = self.nodes.await_leader()
+        self.isolate(self.rng.choice([node for node in self.nodes.founders if node != leader]))
+
+    def isolate(self, node):
+        self.net.isolate(node)
+        time.sleep(self.rng.uniform(1, 5))
+        self.net.heal(node)
+
+    def separate_leader(self):
+        """The leader and one follower do not see each other; the third sees both."""
+        leader = self.nodes.await_leader()
+        other = self.rng.choice([node for node in self.nodes.founders if node != leader])
+        self.net.separate(leader, other)
+        time.sleep(self.rng.uniform(1, 5))
+        self.net.rejoin(leader, other)
+
+    def pause_leader(self):
+        self.pause(self.nodes.await_leader())
+
+    def pause(self, node):
+        self.nodes.signal(node, signal.SIGSTOP)
+        time.sleep(self.rng.uniform(0.2, 4))
+        self.nodes.signal(node, signal.SIGCONT)
+
+    def pause_all(self):
+        for node in self.nodes.founders:
+            self.nodes.signal(node, signal.SIGSTOP)
+        time.sleep(self.rng.uniform(0.2, 2))
+        for node in self.nodes.founders:
+            self.nodes.signal(node, signal.SIGCONT)
+
+    def wipe_follower(self):
+        # Two of three hold everything; the third must be whole again before another fault.
+        self.nodes.await_whole()
+        leader = self.nodes.await_leader()
+        node = self.rng.choice([node for node in self.nodes.founders if node != leader])
+        self.nodes.kill(node)
+        self.nodes.wipe(node)
+        self.nodes.start(node)
+        time.sleep(1)
+        self.nodes.await_whole()
+
+    def run(self, seconds, only):
+        every = {
+            "kill-leader": (self.kill_leader, 6),
+            "kill-follower": (self.kill_follower, 1),
+            "isolate-leader": (self.isolate_leader, 2),
+            "isolate-follower": (self.isolate_follower, 1),
+            "separate-leader": (self.separate_leader, 1),
+            "pause-leader": (self.pause_leader, 2),
+            "pause-all": (self.pause_all, 1),
+            "wipe-follower": (self.wipe_follower, 1),
+        }
+        chosen = {name: every[name] for name in only or every}
+        names, weights = list(chosen), [weight for _, weight in chosen.values()]
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            name = self.rng.choices(names, weights)[0]
+            self.count[name] = self.count.get(name, 0) + 1
+            print(f"{time.strftime('%X')} {name}", flush=True)
+            chosen[name][0]()
+            time.sleep(self.rng.uniform(1, 3))
+
+
+def failovers(kills, writers):
+    """For each kill, the longest silence of acknowledgements that begins about then."""
+    times = sorted(at for writer in writers for at in writer.acknowledged.values())
+    found = []
+    for kill in kills:
+        near = [at for at in times if kill - 0.5 < at < kill + 15]
+        gaps = [(b - a, a) for a, b in zip(near, near[1:]) if b > kill and a < kill + 0.3]
+        if gaps:
+            gap, began = max(gaps)
+            found.append(began + gap - max(began, kill))
+    return found
+
+
+def judge(nodes, writers, counters, loads, doomed, broken):
+    acknowledged = {path for writer in writers for path in writer.acknowledged}
+    readers = {node: connect(nodes.address(node)) for node in nodes.founders}
+    trees = {}
+    for node, reader in readers.items():
+        reader.sync("/")
+        trees[node] = tree(reader)
+        lost = acknowledged - trees[node].keys()
+        if lost:
+            broken.append(f"node {node} lost {len(lost)} acknowledged writes: {sorted(lost)[:5]}")
+        for load in loads:
+            held = trees[node].get(load.holds)
+            if held is None:
+                broken.append(f"node {node}: {load.holds} is gone while its session lives")
+            elif held[1].ephemeralOwner != load.session:
+                broken.append(f"node {node}: {load.holds} has another owner")
+        left = [path for path in trees[node] if path.startswith("/doomed/")]
+        if left:
+            broken.append(f"node {node} still holds {left}")
+    first = trees[nodes.founders[0]]
+    for node, other in trees.items():
+        different = [path for path in first.keys() | other.keys() if first.get(path) != other.get(path)]
+        if different:
+            shown = [(path, first.get(path), other.get(path)) for path in sorted(different)[:3]]
+            broken.append(f"nodes {nodes.founders[0]} and {node} differ at {len(different)}: {shown}")
+    versions = sorted(version for counter in counters for version in counter.set)
+    if len(versions) != len(set(versions)):
+        broken.append("two clients were told that they made the same change of the counter")
+    data, stat = first["/counter"]
+    unknown = sum(counter.unknown for counter in counters)
+    if int(data) != stat.version or not len(versions) <= stat.version <= len(versions) + unknown:
+        broken.append(
+            f"the counter is {data}, version {stat.version}, after {len(versions)} known and "
+            f"{unknown} unknown changes"
+        )
+    print(
+        f"{len(acknowledged)} writes acknowledged, {len(versions)} changes of the counter "
+        f"({unknown} unknown), {len(first)} znodes, {len(doomed.stayed)} sessions expired "
+        f"{min(doomed.stayed, default=0):.1f} to {max(doomed.stayed, default=0):.1f} s after their "
+        f"clients ({DOOMED_TIMEOUT} s asked)"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--only", nargs="*", help="only these faults")
+    parser.add_argument("--writers", type=int, default=4)
+    parser.add_argument("--failover", type=float, default=0.70, help="most seconds, median")
+    options = parser.parse_args()
+    print(f"seed {options.seed}")
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="polyport-faults-"))
+    broken = []
+    nodes = Nodes(directory, Namespaces([1, 2, 3]), zookeeper="snap_count = 5000")
+    try:
+        nodes.start_all()
+        setup = connect(nodes.addresses())
+        for path in ("/w", "/held", "/doomed"):
+            setup.create(path)
+        setup.create("/counter", b"0")
+        setup.stop()
+        hosts = nodes.addresses()
+        writers = [Writer(hosts, number, broken) for number in range(options.writers)]
+        counters = [Counter(hosts, 100 + number, broken) for number in range(2)]
+        loads, doomed = writers + counters, Doomed(hosts, broken)
+        for thread in [*loads, doomed]:
+            thread.start()
+        faults = Faults(nodes, random.Random(options.seed))
+        faults.run(options.minutes * 60, options.only)
+        print("healed; waiting", flush=True)
+        nodes.await_leader()
+        doomed.stopping = True
+        for load in loads:
+            # They keep their sessions until all is judged.
+            load.run_step, load.step = load.step, lambda: time.sleep(0.05)
+        doomed.join(DOOMED_TIMEOUT * 12)
+        time.sleep(DOOMED_TIMEOUT + 3)
+        judge(nodes, writers, counters, loads, doomed, broken)
+        took = failovers(faults.kills, writers)
+        if took:
+            median = statistics.median(took)
+            print(
+                f"failover after kill -9 of the leader: median {median:.2f} s, "
+                f"{min(took):.2f} to {max(took):.2f} s, {len(took)} times"
+            )
+            if median > options.failover:
+                broken.append(f"failover took {median:.2f} s, more than {options.failover} s")
+        print("faults:", faults.count)
+    finally:
+        nodes.close()
+        print("logs in", directory)
+    for what in broken:
+        print("BROKEN:", what)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

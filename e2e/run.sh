@@ -1,0 +1,69 @@
+#!/bin/sh
+# Runs the suites: e2e/run.sh [--server polyport|zookeeper] [--nodes 1|3] [suite…]
+# Suites: kazoo raw upstream java go node zkcli notes; without any, all that fit the node count.
+# Without --nodes, once with one node and once with three.
+set -u
+cd "$(dirname "$0")"
+server=polyport
+nodes="1 3"
+suites=""
+while [ $# -gt 0 ]; do
+    case $1 in
+    --server) server=$2; shift ;;
+    --server=*) server=${1#*=} ;;
+    --nodes) nodes=$2; shift ;;
+    --nodes=*) nodes=${1#*=} ;;
+    -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
+    *) suites="$suites $1" ;;
+    esac
+    shift
+done
+./setup.sh || exit 1
+root=$(cd .. && pwd)
+python=$root/.venv/bin/python
+logs=$root/.cache/e2e-logs
+mkdir -p "$logs"
+failed=0
+
+on_cluster() { # count, command…
+    count=$1; shift
+    "$python" -m harness.run --server "$server" --nodes "$count" -- "$@"
+}
+
+run_suite() { # suite, count
+    case $1 in
+    kazoo | raw | zkcli) "$root/.venv/bin/pytest" --server "$server" --nodes "$2" "$1" ;;
+    notes) "$root/.venv/bin/pytest" --server "$server" --nodes "$2" notes ;;
+    upstream)
+        tests=$("$python" -c 'import kazoo.tests as t; print(t.__path__[0])')
+        PYTHONPATH=.:kazoo "$root/.venv/bin/pytest" -c pytest.ini --rootdir "$(dirname "$tests")" \
+            -p upstream_plugin --timeout 120 --server "$server" \
+            --ignore "$tests/test_selectors_select.py" "$tests" ;;
+    java) on_cluster "$2" java/run.sh ;;
+    go) on_cluster "$2" sh -c 'cd go && go test -count=1 -timeout 90s ./...' ;;
+    node) on_cluster "$2" sh -c 'cd node && node --test --test-reporter=spec' ;;
+    *) echo "no such suite: $1" >&2; return 2 ;;
+    esac
+}
+
+for count in $nodes; do
+    if [ -n "$suites" ]; then
+        chosen=$suites
+    else
+        chosen="kazoo raw java go node zkcli notes"
+        # Its cluster always has three nodes.
+        [ "$count" = 3 ] && chosen="$chosen upstream"
+    fi
+    for suite in $chosen; do
+        log=$logs/$server-$count-$suite.log
+        start=$(date +%s)
+        if run_suite "$suite" "$count" >"$log" 2>&1; then word=ok; else word=FAILED; failed=1; fi
+        seconds=$(($(date +%s) - start))
+        # The last line that counts: pytest's, JUnit's, Go's or Node's.
+        counts=$(grep -E '^[0-9]+ (passed|failed)|(passed|failed).* in [0-9.]+s|tests (successful|failed) +\]|^(ok|FAIL)[[:space:]]|^. (pass|fail) [0-9]' \
+            "$log" | tail -n 2 | tr -s ' \n\t[]' ' ')
+        echo "$suite: $word, $server, $count node(s), $seconds s:$counts"
+        [ "$word" = ok ] || echo "    see $log"
+    done
+done
+exit $failed
