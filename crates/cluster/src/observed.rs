@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use polyport_base::NodeId;
+use polyport_base::clock::SystemClock;
+use polyport_base::{Clock, NodeId};
 use polyport_telemetry::Summary;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -41,9 +42,8 @@ pub struct Observed {
 impl Observed {
     /// A snapshot was written or found, at this moment.
     pub(crate) fn has_snapshot(&self, index: u64) {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         self.newest_snapshot.0.store(index + 1, Relaxed);
-        self.newest_snapshot.1.store(now.map_or(0, |now| now.as_secs()), Relaxed);
+        self.newest_snapshot.1.store(SystemClock.now().0.max(0) as u64 / 1000, Relaxed);
     }
 
     /// Index of the newest snapshot's last entry and when this process saw it, seconds since 1970.

@@ -1,7 +1,10 @@
 //! What one connection counts: for `cons` and `stat`.
 
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+use polyport_base::Clock;
+use polyport_base::clock::SystemClock;
 
 use super::stats::Latency;
 use crate::codec::OpCode;
@@ -42,7 +45,7 @@ impl Default for Counters {
 }
 
 fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    Duration::from_millis(SystemClock.now().0.max(0) as u64)
 }
 
 /// What `cons` tells of a connection.

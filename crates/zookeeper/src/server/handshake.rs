@@ -54,7 +54,7 @@ pub(super) async fn handshake(
         server.stats().count(Happened::Revalidation);
     }
     let in_quorum = replica.status().borrow().in_quorum;
-    if !in_quorum && !(settings.read_only && request.read_only == Some(true)) {
+    if !(in_quorum || settings.read_only && request.read_only == Some(true)) {
         server.stats().count(Happened::NotServing);
         return Err(Refused::NoQuorum);
     }

@@ -1,8 +1,10 @@
 //! `dump`: sessions, their ephemerals, and connections, with when each ends.
 
 use std::fmt::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
+use polyport_base::Clock;
+use polyport_base::clock::SystemClock;
 use polyport_cluster::Status;
 use polyport_cluster::node::Standing;
 
@@ -12,7 +14,8 @@ use crate::server::{Client, Server};
 pub(super) fn dump(server: &Server, status: &Status) -> String {
     let mut out = "SessionTracker dump:\n".to_owned();
     let tick = server.settings().tick;
-    let now = SystemTime::now();
+    let since_1970 = Duration::from_millis(SystemClock.now().0.max(0) as u64);
+    let now = UNIX_EPOCH + since_1970;
     if status.standing == Standing::Leading {
         let expiring = server.replica().expiring();
         let count = expiring.len();
@@ -43,7 +46,6 @@ pub(super) fn dump(server: &Server, status: &Status) -> String {
     }
     out.push_str("Connections dump:\n");
     let patience = server.settings().handshake_timeout;
-    let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let left = |client: Client| {
         let left = left(&client, patience, since_1970);
         (client, left)
