@@ -119,7 +119,7 @@ pub(crate) fn in_ticks<T>(
     let tick_ms = (tick.as_millis() as u64).max(1);
     let mut sets: BTreeMap<Duration, Vec<T>> = BTreeMap::new();
     for (what, left) in all {
-        let end = (left.as_millis() as u64 / tick_ms + 1) * tick_ms;
+        let end = (left.as_millis() as u64).div_ceil(tick_ms) * tick_ms;
         sets.entry(Duration::from_millis(end)).or_default().push(what);
     }
     sets
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn what_ends_in_the_same_tick_is_in_one_set() {
         let ms = Duration::from_millis;
-        let sets = in_ticks([("a", ms(1999)), ("b", ms(2000)), ("c", ms(10))], ms(2000));
+        let sets = in_ticks([("a", ms(1999)), ("b", ms(2001)), ("c", ms(2000))], ms(2000));
         assert_eq!(sets, BTreeMap::from([(ms(2000), vec!["a", "c"]), (ms(4000), vec!["b"])]));
     }
 }
