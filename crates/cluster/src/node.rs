@@ -23,6 +23,7 @@ pub(crate) use reconfigure::{Change, reconfigure};
 pub(crate) use status::{Heard, Shared, members_of};
 pub use status::{Standing, Status};
 
+use crate::observed::{self, Observed, Peer};
 use crate::raft::{Dialer, Inbound, LogStore, MachineStore, Raft, WalWorker, serve};
 use crate::transport::{Connection, Secret, Tcp, TcpListener, Transport};
 use crate::{Members, Proposals, StateMachine};
@@ -108,6 +109,7 @@ pub type OnNote = Arc<dyn Fn(NodeId, &[u8]) + Send + Sync>;
 pub struct Cluster {
     control: Arc<dyn Control>,
     status: watch::Receiver<Status>,
+    observed: Arc<Observed>,
 }
 
 type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -121,6 +123,7 @@ trait Control: Send + Sync {
         members: Members,
         version: Option<u64>,
     ) -> BoxFuture<'_, Result<u64, ClusterError>>;
+    fn peers(&self) -> Vec<Peer>;
     fn transfer(&self) -> BoxFuture<'_, ()>;
     fn shutdown(&self) -> BoxFuture<'_, ()>;
 }
@@ -173,6 +176,8 @@ impl Cluster {
         clock: Arc<dyn Clock>,
         on_note: OnNote,
     ) -> io::Result<Self> {
+        let observed = Arc::new(Observed::default());
+        let since = std::time::Instant::now();
         let (wal, recovered) =
             Wal::open(disk.clone(), &options.log_dir, options.wal).map_err(io::Error::other)?;
         if let Some(cut) = &recovered.cut {
@@ -187,9 +192,15 @@ impl Cluster {
         let (log, jobs) = LogStore::new(&wal, &recovered)?;
         let snapshots = SnapshotStore::open_dir(disk, &options.snapshot_dir)?;
         let machine = AnyMachine(machine);
-        let machine = MachineStore::open(machine, snapshots.clone(), options.snapshots_kept)?;
+        let machine = MachineStore::open(
+            machine,
+            snapshots.clone(),
+            options.snapshots_kept,
+            observed.clone(),
+        )?;
+        observed.load.record_time(since.elapsed());
         let pristine = log.is_pristine() && machine.applied_index().is_none();
-        let worker = WalWorker::new(wal, jobs, options.durable);
+        let worker = WalWorker::new(wal, jobs, options.durable, observed.clone());
         match options.simulated_sync {
             Some(delay) => drop(tokio::spawn(worker.run_simulated(delay))),
             None => {
@@ -216,6 +227,7 @@ impl Cluster {
             change: change.clone(),
             status: status.clone(),
         };
+        tokio::spawn(observed::follow(status.clone(), observed.clone()));
         let core = Arc::new(Core {
             raft: raft.clone(),
             dialer: dialer.clone(),
@@ -236,7 +248,7 @@ impl Cluster {
             on_note,
         };
         tokio::spawn(sending.run());
-        Ok(Self { control: core, status })
+        Ok(Self { control: core, status, observed })
     }
 
     /// A peer connected.
@@ -247,6 +259,16 @@ impl Cluster {
     /// How this node stands in the cluster, followed.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
+    }
+
+    /// What was counted and measured since the start.
+    pub fn observed(&self) -> &Arc<Observed> {
+        &self.observed
+    }
+
+    /// The other nodes, as far as this one knows as their leader; empty if it does not lead.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.control.peers()
     }
 
     /// Makes a snapshot soon and lets go of the log before it.
@@ -330,6 +352,10 @@ impl<T: Transport, D: Disk> Control for Core<T, D> {
             members,
             version,
         ))
+    }
+
+    fn peers(&self) -> Vec<Peer> {
+        status::peers(&self.raft)
     }
 
     fn transfer(&self) -> BoxFuture<'_, ()> {

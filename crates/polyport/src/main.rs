@@ -4,6 +4,7 @@
 
 mod cli;
 mod ops;
+mod pages;
 mod serve;
 mod tools;
 mod wiring;

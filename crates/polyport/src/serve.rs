@@ -14,6 +14,7 @@ use polyport_tree::replica::Unstarted;
 use polyport_zookeeper::server::Server;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::pages::{self, Pages};
 use crate::wiring;
 
 /// Starts a node and serves until it is told to stop.
@@ -67,11 +68,12 @@ async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     if let Some(listen) = &config.zookeeper.secure_listen.0 {
         server.listen_secure(&listen.to_string()).await?;
     }
+    let pages = pages::listen(&config, &server).await?;
     let mut status = cluster.status();
     // A node alone leads at once; a cluster may take as long as its members do.
     let ready = tokio::time::timeout(Duration::from_secs(2), status.wait_for(|s| s.in_quorum));
     let quorum = ready.await.is_ok();
-    println!("{}", banner(&config, started.elapsed(), quorum));
+    println!("{}", banner(&config, &pages, started.elapsed(), quorum));
     stopped(status).await?;
     tracing::info!("stopping");
     server.drain();
@@ -95,7 +97,7 @@ async fn stopped(
     }
 }
 
-fn banner(config: &Config, took: Duration, quorum: bool) -> String {
+fn banner(config: &Config, pages: &Pages, took: Duration, quorum: bool) -> String {
     let mut text = String::new();
     let state = if quorum { "ready" } else { "up, waiting for a majority of the cluster" };
     // Writing to a string cannot fail.
@@ -115,6 +117,13 @@ fn banner(config: &Config, took: Duration, quorum: bool) -> String {
     }
     if let Some(listen) = &config.zookeeper.secure_listen.0 {
         row("ZooKeeper, TLS", listen.to_string(), "for clients with TLS".to_owned());
+    }
+    if let Some(at) = pages.admin {
+        let path = config.admin.command_url.trim_matches('/');
+        row("admin", at.to_string(), format!("curl http://{at}/{path}/stats"));
+    }
+    if let Some(at) = pages.metrics {
+        row("metrics", at.to_string(), format!("curl http://{at}/metrics"));
     }
     row("nodes", config.node.listen.to_string(), "for other Polyport nodes".to_owned());
     text

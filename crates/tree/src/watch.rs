@@ -156,10 +156,12 @@ impl WatchTable {
         self.by_watcher.values().filter(|own| !own.is_empty()).count()
     }
 
-    /// Every watched path with its watchers, by path.
+    /// Every path watched for more than its children, with its watchers, by path: what `wchp`,
+    /// `wchc` and `wchs` speak of.
     pub fn paths(&self) -> Vec<(&str, Vec<Watcher>)> {
         let mut paths: std::collections::BTreeMap<&str, Vec<Watcher>> = Default::default();
-        for kind in KINDS {
+        let kinds = KINDS.into_iter().filter(|kind| *kind != WatchKind::Child);
+        for kind in kinds {
             for (path, watchers) in &self.by_path[kind as usize].0 {
                 paths.entry(path).or_default().extend(watchers);
             }

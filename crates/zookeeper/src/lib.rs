@@ -3,9 +3,11 @@
 //! Reference: `zookeeper.jute` and the behaviour of Apache ZooKeeper 3.9. Deliberately absent:
 //! ZooKeeper's server-to-server protocols (quorum and election); the cluster crate replaces them.
 
+pub mod admin;
 pub mod auth;
 pub mod codec;
 pub mod import;
+pub mod observe;
 pub mod reconfig;
 pub mod sasl;
 pub mod server;

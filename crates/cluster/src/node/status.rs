@@ -75,6 +75,9 @@ impl Status {
     }
 }
 
+/// Silence after which the leader counts a node as lost.
+const LOST: Duration = Duration::from_secs(2);
+
 /// When a leader that has a majority was last heard.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Heard(Arc<Mutex<Option<Instant>>>);
@@ -112,6 +115,24 @@ fn members(metrics: &RaftMetrics<Types>) -> Members {
         (NodeId(*id), crate::Member { role, ..member.clone() })
     };
     membership.nodes().map(member).collect()
+}
+
+/// How far this node, if it leads, knows the others to be.
+pub(super) fn peers<D: Disk>(raft: &Raft<D, AnyMachine>) -> Vec<crate::Peer> {
+    let metrics = raft.metrics().borrow_watched().clone();
+    let Some(replication) = &metrics.replication else { return Vec::new() };
+    let committed = metrics.last_applied.map_or(0, |id| id.index);
+    let heard = |node: &u64| {
+        let heard = metrics.heartbeat.as_ref().and_then(|heard| heard.get(node).copied().flatten());
+        heard.is_some_and(|at| at.elapsed() < LOST)
+    };
+    let peer = |(node, matched): (&u64, &Option<_>)| {
+        let matched: Option<u64> =
+            matched.map(|id: openraft::type_config::alias::LogIdOf<Types>| id.index);
+        let synced = matched.is_some_and(|matched| matched >= committed) && heard(node);
+        crate::Peer { node: NodeId(*node), matched, synced }
+    };
+    replication.iter().filter(|(node, _)| **node != metrics.id).map(peer).collect()
 }
 
 /// Follows the consensus' metrics, and time: silence is news too.

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use futures_util::{FutureExt, Stream, StreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot};
@@ -13,7 +15,7 @@ use polyport_storage::snapshot::SnapshotStore;
 
 use super::{Entry, LogId, Proposal, SnapshotMeta, StoredMembership, Types, codec};
 use crate::machine::{Committed, SnapshotWrite};
-use crate::{Members, StateMachine};
+use crate::{Members, Observed, StateMachine};
 
 /// A snapshot's place in the store: the index it is named by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,7 @@ struct Inner<D: Disk, S> {
     membership: StoredMembership,
     store: SnapshotStore<D>,
     keep: usize,
+    observed: Arc<Observed>,
 }
 
 /// The state machine and what openraft asks of it.
@@ -55,7 +58,13 @@ impl<D: Disk, S: StateMachine> MachineStore<D, S> {
     ///
     /// # Errors
     /// If the disk cannot be read or the snapshot cannot be restored.
-    pub(crate) fn open(mut machine: S, store: SnapshotStore<D>, keep: usize) -> io::Result<Self> {
+    pub(crate) fn open(
+        mut machine: S,
+        store: SnapshotStore<D>,
+        keep: usize,
+        observed: Arc<Observed>,
+    ) -> io::Result<Self> {
+        let since = Instant::now();
         store.delete_tmp()?;
         let newest = store.newest_valid()?;
         for damaged in &newest.damaged {
@@ -69,8 +78,10 @@ impl<D: Disk, S: StateMachine> MachineStore<D, S> {
             applied = meta.last_log_id;
             membership = meta.last_membership;
             machine.members_changed(membership_index(&membership), &members(&membership));
+            observed.snapshot_load.record_time(since.elapsed());
+            observed.has_snapshot(applied.map_or(0, |id| id.index));
         }
-        let inner = Inner { machine, applied, membership, store, keep: keep.max(1) };
+        let inner = Inner { machine, applied, membership, store, keep: keep.max(1), observed };
         Ok(Self(Arc::new(Mutex::new(inner))))
     }
 
@@ -197,10 +208,11 @@ impl<D: Disk, S: StateMachine> RaftSnapshotBuilder<Types> for Builder<D, S> {
         let Some(write) = self.write.take() else {
             return Err(io::Error::other("this snapshot was already written"));
         };
-        let (store, keep) = {
+        let (store, keep, observed) = {
             let inner = self.store.0.lock();
-            (inner.store.clone(), inner.keep)
+            (inner.store.clone(), inner.keep, inner.observed.clone())
         };
+        let since = Instant::now();
         let meta = self.meta.clone();
         let index = meta.last_log_id.map_or(0, |id| id.index);
         let work = move || -> io::Result<()> {
@@ -210,7 +222,13 @@ impl<D: Disk, S: StateMachine> RaftSnapshotBuilder<Types> for Builder<D, S> {
             store.purge_keeping(keep)?;
             Ok(())
         };
-        tokio::task::spawn_blocking(work).await.map_err(io::Error::other)??;
+        let written = tokio::task::spawn_blocking(work).await.map_err(io::Error::other);
+        if let Err(error) = written.and_then(|written| written) {
+            observed.snapshot_errors.fetch_add(1, Ordering::Relaxed);
+            return Err(error);
+        }
+        observed.snapshot.record_time(since.elapsed());
+        observed.has_snapshot(index);
         Ok(Snapshot { meta: self.meta.clone(), snapshot: SnapshotFile(index) })
     }
 }

@@ -1,6 +1,9 @@
 //! The one writer of the journal: takes whatever has queued up, writes it at once, syncs once, and
 //! tells all who waited. Appends, votes and truncations keep their order.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use bytes::Bytes;
 use openraft::storage::IOFlushed;
 use polyport_storage::disk::Disk;
@@ -8,6 +11,7 @@ use polyport_storage::wal::{Wal, WalError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Types;
+use crate::Observed;
 
 /// A piece of work for the journal.
 pub(crate) enum Job {
@@ -43,6 +47,7 @@ pub(crate) struct WalWorker<D: Disk> {
     jobs: mpsc::UnboundedReceiver<Job>,
     durable: bool,
     group: Vec<Job>,
+    observed: Arc<Observed>,
 }
 
 enum Waiter {
@@ -52,8 +57,13 @@ enum Waiter {
 
 impl<D: Disk> WalWorker<D> {
     /// `durable`: whether to sync before telling anybody (`forceSync`).
-    pub(crate) fn new(wal: Wal<D>, jobs: mpsc::UnboundedReceiver<Job>, durable: bool) -> Self {
-        Self { wal, jobs, durable, group: Vec::new() }
+    pub(crate) fn new(
+        wal: Wal<D>,
+        jobs: mpsc::UnboundedReceiver<Job>,
+        durable: bool,
+        observed: Arc<Observed>,
+    ) -> Self {
+        Self { wal, jobs, durable, group: Vec::new(), observed }
     }
 
     /// Works until all senders are gone. For a thread of its own.
@@ -99,7 +109,12 @@ impl<D: Disk> WalWorker<D> {
             }
         }
         if !waiters.is_empty() {
+            let since = Instant::now();
             result = result.and_then(|()| self.wal.flush(self.durable));
+            if self.durable {
+                self.observed.sync.record_time(since.elapsed());
+            }
+            self.observed.sync_batch.record(waiters.len() as u64);
         }
         if let Err(error) = &result {
             tracing::error!(%error, "the transaction log cannot be written; this node stops");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use polyport_base::NodeId;
 use polyport_cluster::Proposals;
+use tokio::time::Instant;
 
 use super::{Replica, Shared, Subscriber};
 use crate::access::Identities;
@@ -37,8 +38,8 @@ pub(super) struct Outbox {
     proposals: Proposals,
     builder: BatchBuilder,
     pending: Vec<Pending>,
-    /// Batches on their way: sequence and whom to tell.
-    in_flight: VecDeque<(u64, Vec<Pending>)>,
+    /// Batches on their way: sequence, when it was sent, and whom to tell.
+    in_flight: VecDeque<(u64, Instant, Vec<Pending>)>,
     /// Once it has been opened.
     origin: Option<u64>,
     next_sequence: u64,
@@ -86,7 +87,7 @@ impl Outbox {
     }
 
     pub(super) fn outstanding(&self) -> usize {
-        let waiting: usize = self.in_flight.iter().map(|(_, pending)| pending.len()).sum();
+        let waiting: usize = self.in_flight.iter().map(|(_, _, pending)| pending.len()).sum();
         waiting + self.pending.len()
     }
 
@@ -97,20 +98,20 @@ impl Outbox {
         }
         let batch = self.builder.finish(origin, self.next_sequence);
         let pending = std::mem::take(&mut self.pending);
-        self.in_flight.push_back((self.next_sequence, pending));
+        self.in_flight.push_back((self.next_sequence, Instant::now(), pending));
         self.proposals.push(self.next_sequence + 1, &batch);
         self.next_sequence += 1;
         self.building += 1;
     }
 
-    /// A batch of ours is being applied: whom to tell.
-    pub(super) fn applied(&mut self, sequence: u64) -> Vec<Pending> {
+    /// A batch of ours is being applied: when it was sent and whom to tell.
+    pub(super) fn applied(&mut self, sequence: u64) -> Option<(Instant, Vec<Pending>)> {
         self.proposals.acknowledge(sequence + 1);
         match self.in_flight.front() {
-            Some((front, _)) if *front == sequence => {
-                self.in_flight.pop_front().map(|(_, pending)| pending).unwrap_or_default()
+            Some((front, _, _)) if *front == sequence => {
+                self.in_flight.pop_front().map(|(_, sent, pending)| (sent, pending))
             }
-            _ => Vec::new(),
+            _ => None,
         }
     }
 
@@ -120,7 +121,7 @@ impl Outbox {
         if next_sequence > 0 {
             self.proposals.acknowledge(next_sequence);
         }
-        while self.in_flight.front().is_some_and(|(sequence, _)| *sequence < next_sequence) {
+        while self.in_flight.front().is_some_and(|(sequence, _, _)| *sequence < next_sequence) {
             self.in_flight.pop_front();
         }
     }

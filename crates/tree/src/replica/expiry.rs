@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::BufMut;
+use polyport_cluster::node::Standing;
 use polyport_wire::Cursor;
 use tokio::time::Instant;
 
-use crate::session::{SessionId, Sessions};
+use crate::session::{Session, SessionId, Sessions};
 use crate::watch::Watcher;
 
 /// Set by a connection whenever its client says something; cleared when the leader is told.
@@ -102,6 +103,23 @@ impl Expiry {
 }
 
 impl super::Replica {
+    /// When each session will expire if its client stays silent, as far as this node knows as the
+    /// leader; empty on any other.
+    pub fn expiring(&self) -> Vec<(SessionId, Duration)> {
+        if self.status.borrow().standing != Standing::Leading {
+            return Vec::new();
+        }
+        let machine = self.shared.machine.read();
+        let expiry = self.shared.expiry.lock();
+        let left = |(id, session): (&SessionId, &Session)| {
+            let timeout = Duration::from_millis(session.timeout_ms.max(0) as u64);
+            // Who was not reported yet is new.
+            let silent = expiry.heard.get(id).map_or(Duration::ZERO, Instant::elapsed);
+            (*id, timeout.saturating_sub(silent))
+        };
+        machine.sessions().iter().map(left).collect()
+    }
+
     /// A session is attached to a connection of this node, which touches it from now on.
     pub fn keep_alive(&self, session: SessionId, touch: Touch) {
         self.shared.expiry.lock().attach(session, touch);

@@ -5,6 +5,7 @@
 
 mod batching;
 mod expiry;
+mod observed;
 mod state_machine;
 mod tasks;
 
@@ -20,6 +21,7 @@ use tokio::sync::{Notify, watch};
 
 pub use batching::Place;
 pub use expiry::Touch;
+pub use observed::Observed;
 pub use state_machine::{config_text, may_hear};
 
 use crate::TreeError;
@@ -116,6 +118,7 @@ struct Shared {
     last_zxid: AtomicI64,
     snapshot_due: Notify,
     transactions: AtomicU64,
+    observed: Observed,
 }
 
 /// A node's copy of the tree. Clones are handles on the same.
@@ -149,6 +152,7 @@ impl Unstarted {
             last_zxid: AtomicI64::new(0),
             snapshot_due: Notify::new(),
             transactions: AtomicU64::new(0),
+            observed: Observed::default(),
         }))
     }
 
@@ -237,6 +241,11 @@ impl Replica {
     /// Writes that are waiting for their answer.
     pub fn outstanding(&self) -> usize {
         self.shared.outbox.lock().outstanding()
+    }
+
+    /// What was counted and measured since the start.
+    pub fn observed(&self) -> &Observed {
+        &self.shared.observed
     }
 
     /// The settings it was made with.

@@ -8,7 +8,7 @@ use polyport_base::rng::SplitMix64;
 use polyport_cluster::{Committed, Members, Role, SnapshotWrite, StateMachine};
 
 use super::batching::Pending;
-use super::{Local, Shared, View};
+use super::{Local, Observed, Shared, View};
 use crate::machine::{Event, Fate, Machine, Outcome, Sink, Stamp};
 use crate::session::SessionId;
 use crate::snapshot::Ticket;
@@ -53,6 +53,7 @@ impl Applier {
 
 /// Takes what the machine says of one batch.
 struct Teller<'a> {
+    observed: &'a Observed,
     local: &'a mut Local,
     pending: Vec<Pending>,
     opened: Option<(u64, u64)>,
@@ -60,7 +61,9 @@ struct Teller<'a> {
 
 impl Sink for Teller<'_> {
     fn event(&mut self, event: Event<'_>) {
-        for watcher in self.local.watches.trigger(event.kind, event.path) {
+        let watchers = self.local.watches.trigger(event.kind, event.path);
+        self.observed.fired(event.kind, watchers.len());
+        for watcher in watchers {
             if let Some(subscriber) = self.local.subscribers.get(&watcher) {
                 subscriber.notified(&event);
             }
@@ -78,6 +81,10 @@ impl Sink for Teller<'_> {
             // Whoever had the session here before has lost it. The new connection, if it is here,
             // is known by `Replica::attach` once it has its answer.
             Ok(Outcome::Attached(session, _, _)) => self.detach(*session, true),
+            Ok(Outcome::Expired(sessions)) if number < self.pending.len() => {
+                let expired = sessions.len() as u64;
+                self.observed.sessions_expired.fetch_add(expired, Ordering::Relaxed);
+            }
             Ok(Outcome::Origin(origin, nonce)) => self.opened = Some((*origin, *nonce)),
             _ => {}
         }
@@ -109,6 +116,8 @@ impl StateMachine for Applier {
         let before = machine.last_zxid();
         for entry in committed {
             let stamp = Stamp { term: entry.term, time_ms: entry.time.0 };
+            let age_ms = shared.clock.now().0.saturating_sub(entry.time.0);
+            shared.observed.entry(entry.bytes.len(), age_ms);
             let (origin, sequence) = peek(entry.bytes)?;
             // Fate is decided inside; asking first is safe, because nobody else applies.
             let (ours, pending) = {
@@ -116,10 +125,15 @@ impl StateMachine for Applier {
                 let next = machine.origin_by_id(origin).map(|origin| origin.next_sequence);
                 let ours = outbox.is_ours(origin);
                 let due = ours && next == Some(sequence);
-                (ours, if due { outbox.applied(sequence) } else { Vec::new() })
+                (ours, if due { outbox.applied(sequence) } else { None })
             };
             let mut local = shared.local.lock();
-            let mut teller = Teller { local: &mut local, pending, opened: None };
+            let observed = &shared.observed;
+            let pending = pending.map_or_else(Vec::new, |(sent, pending)| {
+                observed.proposal.record_time(sent.elapsed());
+                pending
+            });
+            let mut teller = Teller { observed, local: &mut local, pending, opened: None };
             let fate = machine.apply(stamp, entry.bytes, &mut teller).map_err(|error| {
                 io::Error::new(
                     io::ErrorKind::InvalidData,
@@ -148,15 +162,17 @@ impl StateMachine for Applier {
         let shared = self.shared.clone();
         let mut machine = shared.machine.write();
         let mut local = shared.local.lock();
-        let mut teller = Teller { local: &mut local, pending: Vec::new(), opened: None };
+        let observed = &shared.observed;
+        let mut teller = Teller { observed, local: &mut local, pending: Vec::new(), opened: None };
         machine.set_config(&config_text(index, members), &mut teller);
         shared.last_zxid.store(machine.last_zxid(), Ordering::Release);
     }
 
     fn snapshot(&mut self) -> Box<dyn SnapshotWrite> {
         let mut machine = self.shared.machine.write();
+        let zxid = machine.last_zxid();
         let (ticket, head) = machine.begin_snapshot();
-        Box::new(Writing { shared: self.shared.clone(), ticket, head })
+        Box::new(Writing { shared: self.shared.clone(), ticket, head, zxid })
     }
 
     fn restore(&mut self, mut from: &mut dyn Read) -> io::Result<()> {
@@ -165,6 +181,7 @@ impl StateMachine for Applier {
         let mut machine = shared.machine.write();
         *machine = restored;
         shared.last_zxid.store(machine.last_zxid(), Ordering::Release);
+        shared.observed.snapshot_at(machine.last_zxid());
         {
             let mut outbox = shared.outbox.lock();
             if let Some(origin) = machine.origin(shared.settings.node.0) {
@@ -221,6 +238,7 @@ struct Writing {
     shared: Arc<Shared>,
     ticket: Ticket,
     head: Vec<u8>,
+    zxid: i64,
 }
 
 impl SnapshotWrite for Writing {
@@ -236,6 +254,7 @@ impl SnapshotWrite for Writing {
                 return written;
             }
             if !more {
+                self.shared.observed.snapshot_at(self.zxid);
                 return Ok(());
             }
         }

@@ -13,11 +13,13 @@ use polyport_wire::Cursor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::accept::Peer;
+use super::answered::Answer;
+use super::counters::Counters;
 use super::handshake::{Attached, Refused, handshake};
 use super::load::Turn;
 use super::outbound::{Ending, Outbound, Queued, Write};
-use super::{Connected, Counters, Server, authenticate, four_letter, read, reconfig, write};
-use crate::codec::{ErrorCode, OpCode, ReplyHeader, Request, RequestHeader, XID_PING};
+use super::{Connected, Happened, Server, authenticate, four_letter, read, reconfig, write};
+use crate::codec::{ErrorCode, OpCode, ReplyHeader, Request, RequestHeader};
 use crate::sasl::DigestMd5;
 
 /// Bytes owed beyond which nothing more is read from the client.
@@ -75,12 +77,8 @@ where
     let watcher = server.replica().subscribe(outbound.clone());
     // Set once, here.
     let _ = outbound.watcher.set(watcher);
-    let counters = Arc::new(Counters::default());
-    let id = server.register(Connected {
-        peer: address,
-        outbound: outbound.clone(),
-        counters: counters.clone(),
-    });
+    let counters = outbound.counters.clone();
+    let id = server.register(Connected { peer: address, outbound: outbound.clone() });
     let mut connection = Connection {
         server: &server,
         stream,
@@ -97,6 +95,9 @@ where
     };
     let ended = connection.run().await;
     let session = connection.attached.as_ref().map_or(0, |attached| attached.session);
+    if session != 0 {
+        server.stats().count(Happened::ConnectionDropped);
+    }
     if let Err(ended) = ended {
         let session = format!("0x{session:x}");
         match ended {
@@ -129,7 +130,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 self.flush().await?;
                 return Err(ended);
             }
-            Err(_) => return Err(Refused::Late.into()),
+            Err(_) => {
+                self.server.stats().count(Happened::SessionlessExpired);
+                return Err(Refused::Late.into());
+            }
         }
         let outbound = self.outbound.clone();
         let server = self.server.clone();
@@ -188,7 +192,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     async fn greet(&mut self) -> Result<bool, Ended> {
         self.fill(4).await?;
         if let Some(word) = four_letter::word(&self.input) {
-            let answer = four_letter::answer(self.server, word);
+            if word == "stmk" {
+                self.fill(four_letter::STMK_BYTES).await?;
+            }
+            self.server.stats().received(1);
+            self.counters.received.fetch_add(1, Ordering::Relaxed);
+            let answer = four_letter::answer(self.server, word, &self.input);
+            self.server.stats().sent();
             self.stream.write_all(answer.as_bytes()).await?;
             self.stream.flush().await?;
             self.stream.shutdown().await?;
@@ -202,6 +212,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             self.fill(more).await?;
         };
         self.server.stats().received(1);
+        self.server.stats().received_bytes(frame.len());
+        self.counters.received.fetch_add(1, Ordering::Relaxed);
         let attached = handshake(self.server, &self.outbound, &frame).await?;
         let timeout_ms = attached.timeout.as_millis() as u64;
         self.counters.timeout_ms.store(timeout_ms, Ordering::Relaxed);
@@ -260,7 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     /// Handles all whole frames whose turn it is.
     fn requests(&mut self) -> Result<Turn, Ended> {
-        let mut count = 0;
+        let (mut count, mut bytes) = (0, 0);
         let mut turn = Turn::Go;
         while self.barrier.is_none() && self.wants_input() {
             let own = self.outbound.owed(|owed| !owed.queue.is_empty());
@@ -274,6 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             };
             self.check_age()?;
             count += 1;
+            bytes += frame.len();
             self.request(frame);
         }
         if turn == Turn::WhenCalm {
@@ -284,6 +297,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 attached.touch.set();
             }
             self.server.stats().received(count);
+            self.server.stats().received_bytes(bytes);
             self.counters.received.fetch_add(count, Ordering::Relaxed);
             self.server.replica().flush();
         }
@@ -316,9 +330,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             tracing::warn!(peer = %self.peer.address, len = frame.len(), "malformed request");
             return self.outbound.end(Ending::Refused);
         };
-        if header.xid != XID_PING {
-            self.counters.last_cxid.store(header.xid as u32 as u64, Ordering::Relaxed);
-        }
         let xid = header.xid;
         match OpCode::from_i32(header.op) {
             Some(OpCode::Auth) => self.auth(xid, &mut cursor),
@@ -381,13 +392,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             Err(error) => (error.into(), Vec::new()),
         };
         let zxid = replica.last_zxid();
-        outbound.owed(|owed| {
+        let bytes = outbound.owed(|owed| {
+            let before = owed.bytes.len();
             owed.frame(|out| {
                 ReplyHeader { xid: header.xid, zxid, err }.encode(out);
                 out.extend_from_slice(&body);
             });
+            owed.bytes.len() - before
         });
-        server.stats().answered(since);
+        outbound.count(&Answer { op: header.op, xid: header.xid, zxid, since, bytes });
         Ok(())
     }
 
@@ -407,17 +420,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let who = self.outbound.who.lock().clone();
         let outbound = &self.outbound;
         let replica = self.server.replica();
+        let answer = |mut place: read::Place<'_>| {
+            let zxid = place.machine.last_zxid();
+            outbound.owed(|owed| {
+                let before = owed.bytes.len();
+                read::answer(frame, &mut place, outbound, &who, owed);
+                outbound.count(&Answer::to(frame, zxid, now, owed.bytes.len() - before));
+            });
+        };
         if op.is_some_and(|op| read::uses_watches(op, frame)) {
             replica.view(|View { machine, watches }| {
-                let mut place = read::Place { machine, watches: Some(watches) };
-                outbound.owed(|owed| read::answer(frame, &mut place, outbound, &who, owed));
+                answer(read::Place { machine, watches: Some(watches) });
             });
         } else {
-            let machine = replica.read();
-            let mut place = read::Place { machine: &machine, watches: None };
-            outbound.owed(|owed| read::answer(frame, &mut place, outbound, &who, owed));
+            answer(read::Place { machine: &replica.read(), watches: None });
         }
-        self.server.stats().answered(now);
     }
 
     fn write(&mut self, op: OpCode, xid: i32, cursor: &mut Cursor<'_>, len: usize) {
@@ -462,6 +479,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         });
         if !queued {
             self.server.stats().sent();
+            self.counters.sent();
         }
     }
 

@@ -8,9 +8,10 @@ use polyport_tree::TreeError;
 use polyport_tree::command::Command;
 use polyport_tree::replica::{Place, Touch};
 
-use super::Server;
+use super::answered::Answer;
 use super::outbound::{HANDSHAKE, Outbound};
-use crate::codec::{ConnectRequest, ConnectResponse};
+use super::{Happened, Server};
+use crate::codec::{ConnectRequest, ConnectResponse, OpCode};
 
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +53,15 @@ pub(super) async fn handshake(
     }
     let replica = server.replica();
     let settings = server.settings();
+    let since = Instant::now();
+    server.stats().count(Happened::ConnectionRequest);
+    if request.session_id != 0 {
+        server.stats().count(Happened::Revalidation);
+    }
     let in_quorum = replica.status().borrow().in_quorum;
     let may_be_read_only = settings.read_only && request.read_only == Some(true);
     if !in_quorum && !may_be_read_only {
+        server.stats().count(Happened::NotServing);
         return Err(Refused::NoQuorum);
     }
     let zxid = replica.last_zxid();
@@ -106,7 +113,10 @@ pub(super) async fn handshake(
     outbound.session.store(session, Ordering::Release);
     let touch = Touch::default();
     replica.keep_alive(session, touch.clone());
-    answer(outbound, session, &password, timeout_ms, request.read_only.map(|_| false));
+    let read_only = request.read_only.map(|_| false);
+    let bytes = answer(outbound, session, &password, timeout_ms, read_only);
+    let (op, zxid) = (OpCode::CreateSession.into(), replica.last_zxid());
+    outbound.count(&Answer { op, xid: 0, zxid, since, bytes });
     let timeout = Duration::from_millis(timeout_ms.max(0) as u64);
     Ok(Attached { session, timeout, touch })
 }
@@ -117,10 +127,14 @@ fn answer(
     password: &[u8],
     timeout_ms: i32,
     read_only: Option<bool>,
-) {
+) -> usize {
     let response =
         ConnectResponse { protocol_version: 0, timeout_ms, session_id, password, read_only };
-    outbound.owed(|owed| owed.frame(|out| response.encode(out)));
+    outbound.owed(|owed| {
+        let before = owed.bytes.len();
+        owed.frame(|out| response.encode(out));
+        owed.bytes.len() - before
+    })
 }
 
 /// Without a quorum: a known session is served as it is, a new one lives on this node only and

@@ -1,9 +1,12 @@
 //! The thin shell: sockets, one task a connection, calls to the tree.
 
 mod accept;
+mod answered;
 mod authenticate;
+mod clients;
 mod connect_throttle;
 mod connection;
+mod counters;
 mod four_letter;
 mod handshake;
 mod load;
@@ -26,9 +29,10 @@ use polyport_net::tls;
 use polyport_tree::replica::Replica;
 
 pub use authenticate::Authentication;
+pub(crate) use clients::Client;
 pub use connect_throttle::ConnectThrottle;
 pub use load::Limits;
-pub use stats::Stats;
+pub use stats::{Happened, Stats, TRACE_MASK};
 
 use connect_throttle::Throttle;
 use load::Load;
@@ -130,18 +134,9 @@ impl Default for Settings {
 
 /// What is known of one connection from outside.
 #[derive(Clone)]
-pub(crate) struct Connected {
-    pub(crate) peer: SocketAddr,
-    pub(crate) outbound: Arc<Outbound>,
-    pub(crate) counters: Arc<Counters>,
-}
-
-/// What `cons` tells.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) received: AtomicU64,
-    pub(crate) timeout_ms: AtomicU64,
-    pub(crate) last_cxid: AtomicU64,
+struct Connected {
+    peer: SocketAddr,
+    outbound: Arc<Outbound>,
 }
 
 /// A server of ZooKeeper's clients. Clones are handles on the same.
@@ -237,7 +232,7 @@ impl Server {
         &self.shared.replica
     }
 
-    pub(crate) fn connections(&self) -> Vec<(u64, Connected)> {
+    fn connections(&self) -> Vec<(u64, Connected)> {
         let connections = self.shared.connections.lock();
         let mut all: Vec<_> = connections.iter().map(|(id, c)| (*id, c.clone())).collect();
         all.sort_unstable_by_key(|(id, _)| *id);

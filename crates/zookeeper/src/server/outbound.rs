@@ -13,6 +13,8 @@ use polyport_tree::session::SessionId;
 use polyport_tree::{EventKind, TreeError};
 use tokio::sync::Notify;
 
+use super::answered::Answer;
+use super::counters::Counters;
 use super::load::Share;
 use super::read;
 use super::stats::Stats;
@@ -99,6 +101,7 @@ pub(super) struct Outbound {
     /// Served without a quorum: reads only.
     pub(super) read_only: AtomicBool,
     pub(super) stats: Arc<Stats>,
+    pub(super) counters: Arc<Counters>,
     limit: usize,
 }
 
@@ -116,6 +119,7 @@ impl Outbound {
             session: AtomicI64::new(0),
             read_only: AtomicBool::new(false),
             stats,
+            counters: Arc::default(),
             limit,
         }
     }
@@ -260,8 +264,10 @@ impl Subscriber for Outbound {
             return;
         };
         let lost = matches!(result, Err(TreeError::SessionExpired | TreeError::SessionMoved));
+        let before = owed.bytes.len();
         owed.frame(|out| encode(&write, zxid, result, out));
-        self.stats.answered(write.since);
+        let (op, bytes) = (write.op.into(), owed.bytes.len() - before);
+        self.count(&Answer { op, xid: write.xid, zxid, since: write.since, bytes });
         if write.op == OpCode::CloseSession {
             owed.ending = Some(Ending::Closed);
         } else if lost {
@@ -281,12 +287,14 @@ impl Subscriber for Outbound {
                     let watches = Some(&mut *view.watches);
                     let mut place = read::Place { machine: view.machine, watches };
                     let who = self.who.lock().clone();
+                    let before = owed.bytes.len();
                     read::answer(&frame, &mut place, self, &who, &mut owed);
-                    self.stats.answered(since);
+                    self.count(&Answer::to(&frame, zxid, since, owed.bytes.len() - before));
                 }
                 Some(Queued::Failed { xid, code }) => {
                     owed.reply(xid, zxid, code);
                     self.stats.sent();
+                    self.counters.sent();
                 }
                 _ => {}
             }

@@ -1,0 +1,75 @@
+//! What is served over HTTP: the admin commands and the metrics.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use polyport_config::Config;
+use polyport_telemetry::http::{self, Method, Response, StatusCode};
+use polyport_telemetry::metric;
+use polyport_zookeeper::admin::Admin;
+use polyport_zookeeper::observe::metrics;
+use polyport_zookeeper::server::Server;
+
+/// How long a connection to the metrics page may idle.
+const METRICS_IDLE: Duration = Duration::from_secs(30);
+
+/// Where the pages are; none of what is switched off.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pages {
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) metrics: Option<SocketAddr>,
+}
+
+/// The configuration as it may be shown to whoever can reach the admin port.
+fn without_secrets(config: &Config) -> Config {
+    let mut shown = config.clone();
+    let zookeeper = &mut shown.zookeeper;
+    let secrets = zookeeper.sasl_users.values_mut();
+    let secrets = secrets.chain([&mut shown.cluster.secret, &mut zookeeper.super_digest]);
+    for secret in secrets.filter(|secret| !secret.is_empty()) {
+        *secret = "(hidden)".to_owned();
+    }
+    shown
+}
+
+/// Opens the ports that are switched on.
+pub(crate) async fn listen(config: &Config, server: &Server) -> std::io::Result<Pages> {
+    let mut pages = Pages::default();
+    if config.admin.enabled {
+        let shown = without_secrets(config).to_toml_documented();
+        let admin = Admin::new(server.clone(), &config.admin.command_url, shown);
+        let handler = http::handler(move |request| admin.answer(&request));
+        let address = config.admin.listen.to_string();
+        let idle = Duration::from_millis(config.admin.idle_timeout_ms.max(1));
+        pages.admin = Some(http::listen("admin", &address, idle, handler).await?);
+    }
+    if config.metrics.enabled {
+        let server = server.clone();
+        let handler = http::handler(move |request| match request.path.as_str() {
+            "/metrics" if request.method == Method::GET => {
+                Response::ok(metric::CONTENT_TYPE, metric::page(&metrics::metrics(&server)))
+            }
+            "/metrics" => Response::status(StatusCode::METHOD_NOT_ALLOWED),
+            _ => Response::status(StatusCode::NOT_FOUND),
+        });
+        let address = config.metrics.listen.to_string();
+        pages.metrics = Some(http::listen("metrics", &address, METRICS_IDLE, handler).await?);
+    }
+    Ok(pages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_shown() {
+        let mut config = Config::default();
+        config.cluster.secret = "alpha-secret".to_owned();
+        config.zookeeper.super_digest = "super:beta-secret".to_owned();
+        config.zookeeper.sasl_users.insert("bob".to_owned(), "gamma-secret".to_owned());
+        let shown = without_secrets(&config).to_toml_documented();
+        assert!(shown.contains("bob") && shown.contains("(hidden)"));
+        assert!(!shown.contains("-secret\""), "{shown}");
+    }
+}
