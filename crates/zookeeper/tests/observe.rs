@@ -1,5 +1,7 @@
 //! A running node is asked every four-letter word, every admin command and its metrics.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Server, connection, quorum};
+use super::{Happened, Server, connection, quorum};
 
 /// Whether a port's connections are TLS.
 #[derive(Clone, Debug)]
@@ -92,7 +92,10 @@ impl Port {
                 Ok(admitted) => {
                     tokio::spawn(self.clone().serve(stream, peer, admitted));
                 }
-                Err(reason) => tracing::warn!(%peer, %reason, "connection refused"),
+                Err(reason) => {
+                    self.server.stats().count(Happened::ConnectionRejected);
+                    tracing::warn!(%peer, %reason, "connection refused");
+                }
             }
         }
     }

@@ -10,10 +10,10 @@ use polyport_tree::replica::Place as BatchPlace;
 use polyport_wire::Cursor;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Settings;
 use super::accept::Peer;
 use super::connection::Connection;
 use super::outbound::{Ending, Queued};
+use super::{Happened, Settings};
 use crate::auth::{DigestAlgorithm, Identities, digest_id};
 use crate::codec::jute::Put;
 use crate::codec::{ErrorCode, OpCode, ReplyHeader, Request};
@@ -119,6 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             Err(reason) => {
                 let peer = self.peer.address;
+                self.server.stats().count(Happened::AuthFailed);
                 tracing::warn!(%peer, scheme, %reason, "authentication failed");
                 self.last_words(xid, ErrorCode::AUTH_FAILED, |_| {});
             }
@@ -201,6 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             Err(reason) => {
                 let required = rules.requires_sasl();
                 let goes_on = rules.allow_sasl_failed && !required;
+                self.server.stats().count(Happened::AuthFailed);
                 tracing::warn!(%peer, %reason, goes_on, "SASL authentication failed");
                 if goes_on {
                     return self.sasl_reply(xid, None);
