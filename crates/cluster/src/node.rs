@@ -42,6 +42,8 @@ pub struct Options {
     pub snapshot_dir: PathBuf,
     /// Snapshots that stay on disk.
     pub snapshots_kept: usize,
+    /// Entries of the log that stay after a snapshot, so that a node a little behind needs none.
+    pub log_kept: u64,
     /// The journal's files.
     pub wal: WalOptions,
     /// Whether to sync the log before a proposal counts (`forceSync`).
@@ -50,7 +52,8 @@ pub struct Options {
     pub heartbeat: Duration,
     /// Shortest and longest silence of the leader before an election.
     pub election: (Duration, Duration),
-    /// Simulations: the log's writer runs as a task and takes this long for a sync.
+    /// Simulations: the log's writer runs as a task and takes this long for a sync; snapshots are
+    /// written in place. No other thread is used.
     pub simulated_sync: Option<fn() -> Duration>,
 }
 
@@ -64,6 +67,7 @@ impl Options {
             log_dir: data_dir.join("log"),
             snapshot_dir: data_dir.join("snapshot"),
             snapshots_kept: 3,
+            log_kept: 1000,
             wal: WalOptions::default(),
             durable: true,
             heartbeat: Duration::from_millis(100),
@@ -176,7 +180,12 @@ impl Cluster {
         let (log, jobs) = LogStore::new(&wal, &recovered)?;
         let snapshots = SnapshotStore::open_dir(disk, &options.snapshot_dir)?;
         let machine = AnyMachine(machine);
-        let machine = MachineStore::open(machine, snapshots.clone(), options.snapshots_kept)?;
+        let machine = MachineStore::open(
+            machine,
+            snapshots.clone(),
+            options.snapshots_kept,
+            options.simulated_sync.is_some(),
+        )?;
         let pristine = log.is_pristine() && machine.applied_index().is_none();
         let worker = WalWorker::new(wal, jobs, options.durable);
         match options.simulated_sync {
@@ -276,7 +285,7 @@ fn raft_config(options: &Options) -> io::Result<Arc<Config>> {
         enable_pre_vote: Some(true),
         // The state machine counts transactions; the log only knows batches.
         snapshot_policy: SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: 1000,
+        max_in_snapshot_log_to_keep: options.log_kept,
         replication_lag_threshold: 5000,
         ..Config::default()
     };

@@ -27,6 +27,8 @@ struct Inner<D: Disk, S> {
     membership: StoredMembership,
     store: SnapshotStore<D>,
     keep: usize,
+    /// Snapshots are written in place, not on a thread.
+    in_place: bool,
 }
 
 /// The state machine and what openraft asks of it.
@@ -47,10 +49,16 @@ fn members(membership: &StoredMembership) -> Members {
 
 impl<D: Disk, S: StateMachine> MachineStore<D, S> {
     /// Loads the newest valid snapshot, if there is one. `keep`: how many snapshots stay on disk.
+    /// `in_place`: for simulations, which have one thread only.
     ///
     /// # Errors
     /// If the disk cannot be read or the snapshot cannot be restored.
-    pub(crate) fn open(mut machine: S, store: SnapshotStore<D>, keep: usize) -> io::Result<Self> {
+    pub(crate) fn open(
+        mut machine: S,
+        store: SnapshotStore<D>,
+        keep: usize,
+        in_place: bool,
+    ) -> io::Result<Self> {
         store.delete_tmp()?;
         let newest = store.newest_valid()?;
         for damaged in &newest.damaged {
@@ -63,9 +71,8 @@ impl<D: Disk, S: StateMachine> MachineStore<D, S> {
             machine.restore(&mut reader)?;
             applied = meta.last_log_id;
             membership = meta.last_membership;
-            machine.members_changed(applied.map_or(0, |id| id.index), &members(&membership));
         }
-        let inner = Inner { machine, applied, membership, store, keep: keep.max(1) };
+        let inner = Inner { machine, applied, membership, store, keep: keep.max(1), in_place };
         Ok(Self(Arc::new(Mutex::new(inner))))
     }
 
@@ -161,9 +168,6 @@ impl<D: Disk, S: StateMachine> RaftStateMachine<Types> for MachineStore<D, S> {
         inner.machine.restore(&mut reader)?;
         inner.applied = meta.last_log_id;
         inner.membership = meta.last_membership.clone();
-        let index = inner.applied.map_or(0, |id| id.index);
-        let members = members(&inner.membership);
-        inner.machine.members_changed(index, &members);
         let keep = inner.keep;
         inner.store.purge_keeping(keep)?;
         Ok(())
@@ -193,9 +197,9 @@ impl<D: Disk, S: StateMachine> RaftSnapshotBuilder<Types> for Builder<D, S> {
         let Some(write) = self.write.take() else {
             return Err(io::Error::other("this snapshot was already written"));
         };
-        let (store, keep) = {
+        let (store, keep, in_place) = {
             let inner = self.store.0.lock();
-            (inner.store.clone(), inner.keep)
+            (inner.store.clone(), inner.keep, inner.in_place)
         };
         let meta = self.meta.clone();
         let index = meta.last_log_id.map_or(0, |id| id.index);
@@ -206,7 +210,10 @@ impl<D: Disk, S: StateMachine> RaftSnapshotBuilder<Types> for Builder<D, S> {
             store.purge_keeping(keep)?;
             Ok(())
         };
-        tokio::task::spawn_blocking(work).await.map_err(io::Error::other)??;
+        match in_place {
+            true => work()?,
+            false => tokio::task::spawn_blocking(work).await.map_err(io::Error::other)??,
+        }
         Ok(Snapshot { meta: self.meta.clone(), snapshot: SnapshotFile(index) })
     }
 }

@@ -26,6 +26,7 @@ impl Machine {
                 skipped => return Ok(skipped),
             }
         }
+        self.last_stamp = stamp;
         let mut number = 0;
         while let Some((index, command)) = batch.next_command()? {
             let zxid = match command {
@@ -115,8 +116,9 @@ impl Machine {
     }
 
     /// Sets `/zookeeper/config`, if that changes it. A change of the membership is a transaction of
-    /// its own.
-    pub fn set_config(&mut self, stamp: Stamp, data: &[u8], sink: &mut impl Sink) {
+    /// its own; the log keeps no time with it, so it gets that of the batch before it.
+    pub fn set_config(&mut self, data: &[u8], sink: &mut impl Sink) {
+        let stamp = self.last_stamp;
         let path = "/zookeeper/config";
         let Some(at) = self.store.lookup(path) else { return };
         if self.store.data(at) == Some(data) {

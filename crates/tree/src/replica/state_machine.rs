@@ -18,14 +18,12 @@ pub(super) struct Applier {
     shared: Arc<Shared>,
     rng: SplitMix64,
     until_snapshot: u64,
-    last: Stamp,
 }
 
 impl Applier {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let seed = shared.clock.now().0 as u64 ^ shared.settings.node.0 << 48;
-        let mut applier =
-            Self { shared, rng: SplitMix64::new(seed), until_snapshot: 0, last: Stamp::default() };
+        let mut applier = Self { shared, rng: SplitMix64::new(seed), until_snapshot: 0 };
         applier.rearm();
         applier
     }
@@ -105,7 +103,6 @@ impl StateMachine for Applier {
         let before = machine.last_zxid();
         for entry in committed {
             let stamp = Stamp { term: entry.term, time_ms: entry.time.0 };
-            self.last = stamp;
             let (origin, sequence) = peek(entry.bytes)?;
             // Fate is decided inside; asking first is safe, because nobody else applies.
             let (ours, pending) = {
@@ -143,7 +140,7 @@ impl StateMachine for Applier {
         let mut machine = shared.machine.write();
         let mut local = shared.local.lock();
         let mut teller = Teller { local: &mut local, pending: Vec::new(), opened: None };
-        machine.set_config(self.last, &config_text(index, members), &mut teller);
+        machine.set_config(&config_text(index, members), &mut teller);
         shared.last_zxid.store(machine.last_zxid(), Ordering::Release);
     }
 
