@@ -120,9 +120,11 @@ impl<'a, I: Iterator<Item = Read<'a>>> Replay<'_, I> {
             return;
         }
         let heard = state.touches.get(&session).map(Vec::as_slice).unwrap_or_default();
-        let latest = heard.iter().rev().find(|at| **at <= at_ms).copied().unwrap_or_default();
-        // In time: at most half a timeout ago.
-        if latest + timeout_ms / 2 > at_ms {
+        // In time: never silent for more than half a timeout.
+        let within = heard.iter().copied().filter(|at| (begin..=at_ms).contains(at));
+        let moments: Vec<u64> = [begin].into_iter().chain(within).chain([at_ms]).collect();
+        if moments.windows(2).all(|pair| pair[1] - pair[0] <= timeout_ms / 2) {
+            let latest = moments[moments.len() - 2];
             self.broken.push(format!(
                 "session {session:x} expired at {at_ms} ms, heard at {latest} ms, timeout {timeout_ms} ms"
             ));

@@ -210,11 +210,7 @@ impl Direction {
                 biased;
                 changed = fate.changed() => if changed.is_err() { return },
                 changed = weather.changed() => if changed.is_err() { return },
-                () = incoming.closed() => {
-                    // A peer that stopped reading resets the connection.
-                    self.wire.fate.send_replace(Fate::Broken);
-                    return;
-                }
+                () = incoming.closed() => return,
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     let Some((_, frame)) = on_the_way.pop_front() else { continue };
                     tokio::select! {

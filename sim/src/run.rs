@@ -134,7 +134,8 @@ impl World {
         let processes = self.processes();
         let newest = processes.iter().map(|(_, process)| process.replica.last_zxid()).max();
         let all = self.ids().len();
-        processes.len() == all
+        self.inner.shape.voters > 2
+            && processes.len() == all
             && processes.iter().all(|(id, process)| {
                 let status = process.replica.status().borrow().clone();
                 *id == victim || status.in_quorum && Some(process.replica.last_zxid()) == newest

@@ -1,5 +1,6 @@
 //! One node of the cluster.
 
+mod amnesia;
 mod bootstrap;
 mod reconfigure;
 mod sending;
@@ -8,7 +9,6 @@ mod status;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use openraft::{Config, SnapshotPolicy};
@@ -18,9 +18,11 @@ use polyport_storage::snapshot::SnapshotStore;
 use polyport_storage::wal::{Wal, WalOptions};
 use tokio::sync::watch;
 
+pub(crate) use amnesia::Amnesia;
+pub(crate) use bootstrap::standing_of;
 pub use reconfigure::ClusterError;
 pub(crate) use reconfigure::reconfigure;
-pub(crate) use status::{Heard, members_of};
+pub(crate) use status::Heard;
 pub use status::{Standing, Status};
 
 use crate::raft::{Dialer, Inbound, LogStore, MachineStore, Raft, WalWorker, serve};
@@ -178,7 +180,7 @@ impl Cluster {
             );
         }
         let (log, jobs) = LogStore::new(&wal, &recovered)?;
-        let snapshots = SnapshotStore::open_dir(disk, &options.snapshot_dir)?;
+        let snapshots = SnapshotStore::open_dir(disk.clone(), &options.snapshot_dir)?;
         let machine = AnyMachine(machine);
         let machine = MachineStore::open(
             machine,
@@ -187,6 +189,13 @@ impl Cluster {
             options.simulated_sync.is_some(),
         )?;
         let pristine = log.is_pristine() && machine.applied_index().is_none();
+        let mark = amnesia::Mark::new(disk, &options.snapshot_dir);
+        let amnesia = Arc::new(Amnesia::default());
+        let pristine = pristine || mark.is_there()?;
+        if pristine && bootstrap::has_something_to_forget(&options) {
+            mark.make()?;
+            amnesia.begin();
+        }
         let worker = WalWorker::new(wal, jobs, options.durable);
         match options.simulated_sync {
             Some(delay) => drop(tokio::spawn(worker.run_simulated(delay))),
@@ -200,13 +209,12 @@ impl Cluster {
         let raft = Raft::new(options.node.0, config, dialer.clone(), log, machine.clone());
         let raft = raft.await.map_err(io::Error::other)?;
         let heard = Heard::default();
-        let amnesiac = Arc::new(AtomicBool::new(false));
         let inbound = Inbound {
             raft: raft.clone(),
             snapshots,
             clock: clock.clone(),
             heard: heard.clone(),
-            amnesiac: amnesiac.clone(),
+            amnesia: amnesia.clone(),
             on_note: on_note.clone(),
         };
         let status = status::follow(&options, &raft, heard);
@@ -217,7 +225,12 @@ impl Cluster {
             status: status.clone(),
         });
         if pristine {
-            bootstrap::bootstrap(&options, raft.clone(), dialer.clone(), amnesiac);
+            if amnesia.is_set() {
+                // A candidate votes for itself.
+                raft.runtime_config().elect(false);
+            }
+            let memory = bootstrap::Memory { raft: raft.clone(), amnesia, mark };
+            bootstrap::bootstrap(&options, memory, dialer.clone());
         }
         let sending = sending::Sending {
             node: options.node,
@@ -285,6 +298,8 @@ fn raft_config(options: &Options) -> io::Result<Arc<Config>> {
         enable_pre_vote: Some(true),
         // The state machine counts transactions; the log only knows batches.
         snapshot_policy: SnapshotPolicy::Never,
+        // A node whose disk was lost comes back with less than it once had; see `bootstrap`.
+        allow_log_reversion: Some(true),
         max_in_snapshot_log_to_keep: options.log_kept,
         replication_lag_threshold: 5000,
         ..Config::default()

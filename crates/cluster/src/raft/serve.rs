@@ -2,11 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
 use futures_util::StreamExt;
+use openraft::raft::AppendEntriesRequest;
 use openraft::storage::Snapshot;
 use polyport_base::{Clock, NodeId};
 use polyport_storage::disk::Disk;
@@ -17,9 +17,9 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::network::{Kind, question};
 use super::state_machine::SnapshotFile;
-use super::{Proposal, Raft, codec};
+use super::{Proposal, Raft, Types, codec};
 use crate::StateMachine;
-use crate::node::{Heard, reconfigure};
+use crate::node::{Amnesia, Heard, reconfigure, standing_of};
 use crate::proposals::frame;
 use crate::transport::{Connection, closed};
 
@@ -32,8 +32,8 @@ pub(crate) struct Inbound<D: Disk, S: StateMachine> {
     pub(crate) snapshots: SnapshotStore<D>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) heard: Heard,
-    /// Set while this node may have lost what it once promised: it then grants no votes.
-    pub(crate) amnesiac: Arc<AtomicBool>,
+    /// What this node may have forgotten that it promised.
+    pub(crate) amnesia: Arc<Amnesia>,
     pub(crate) on_note: OnNote,
 }
 
@@ -44,7 +44,7 @@ impl<D: Disk, S: StateMachine> Clone for Inbound<D, S> {
             snapshots: self.snapshots.clone(),
             clock: self.clock.clone(),
             heard: self.heard.clone(),
-            amnesiac: self.amnesiac.clone(),
+            amnesia: self.amnesia.clone(),
             on_note: self.on_note.clone(),
         }
     }
@@ -73,6 +73,12 @@ pub(crate) async fn serve<D: Disk, S: StateMachine>(
     }
 }
 
+/// Whether this node may listen to the sender of a request.
+fn admit(amnesia: &Amnesia, request: &AppendEntriesRequest<Types>) -> io::Result<()> {
+    let committed = request.leader_commit.map(|id| (id.leader_id.term, id.index));
+    amnesia.admit(request.vote.leader_id.term, committed)
+}
+
 async fn appends<D: Disk, S: StateMachine>(
     inbound: &Inbound<D, S>,
     connection: Connection,
@@ -80,9 +86,11 @@ async fn appends<D: Disk, S: StateMachine>(
     let Connection { sender, mut receiver } = connection;
     let (requests, stream) = mpsc::channel(16);
     let heard = inbound.heard.clone();
+    let amnesia = inbound.amnesia.clone();
     let reading = tokio::spawn(async move {
         while let Some(frame) = receiver.recv().await {
             let request = codec::decode_append(&frame).map_err(malformed)?;
+            admit(&amnesia, &request)?;
             heard.now();
             if requests.send(request).await.is_err() {
                 break;
@@ -119,9 +127,7 @@ async fn answer<D: Disk, S: StateMachine>(
     match cursor.u8("question").map_err(malformed)? {
         tag @ (question::VOTE | question::PRE_VOTE) => {
             let request = codec::vote_request(&mut cursor).map_err(malformed)?;
-            if inbound.amnesiac.load(Ordering::Acquire) {
-                return Err(io::Error::other("not voting until caught up: the disk was empty"));
-            }
+            inbound.amnesia.check()?;
             let response = match tag {
                 question::VOTE => raft.vote(request).await,
                 _ => raft.pre_vote(request).await,
@@ -130,6 +136,7 @@ async fn answer<D: Disk, S: StateMachine>(
         }
         question::APPEND => {
             let request = codec::decode_append(&frame.slice(1..)).map_err(malformed)?;
+            admit(&inbound.amnesia, &request)?;
             inbound.heard.now();
             let stream = futures_util::stream::iter([request]);
             let mut results = std::pin::pin!(raft.stream_append(stream));
@@ -137,15 +144,14 @@ async fn answer<D: Disk, S: StateMachine>(
             return Ok(codec::encode_append_result(&result));
         }
         question::TRANSFER => {
+            inbound.amnesia.check()?;
             let request = codec::transfer(&mut cursor).map_err(malformed)?;
             let done = raft.handle_transfer_leader(request).await.map_err(malformed)?;
             done.map_err(malformed)?;
             out.put_u8(0);
         }
         question::STATUS => {
-            let members = crate::node::members_of(raft);
-            out.put_u8(u8::from(!members.is_empty()));
-            out.put_slice(&codec::encode_members(&members));
+            standing_of(raft, &inbound.amnesia).encode(&mut out);
         }
         question::RECONFIGURE => {
             let version = cursor.u64("configuration version").map_err(malformed)?;
@@ -173,6 +179,7 @@ async fn snapshot<D: Disk, S: StateMachine>(
     let vote = codec::vote(&mut cursor).map_err(malformed)?;
     let len = cursor.u64("snapshot length").map_err(malformed)?;
     let meta = codec::decode_meta(cursor.rest()).map_err(malformed)?;
+    inbound.amnesia.admit(vote.leader_id.term, None)?;
     let mut receiver = inbound.snapshots.receive(len)?;
     while receiver.received() < len {
         let Some(piece) = connection.receiver.recv().await else {
