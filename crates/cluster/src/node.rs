@@ -218,6 +218,10 @@ impl Cluster {
             on_note: on_note.clone(),
         };
         let status = status::follow(&options, &raft, heard);
+        if !pristine && bootstrap::is_alone(&raft) {
+            // Nobody else can win: no need to wait for a timeout.
+            drop(raft.trigger().elect(false).await);
+        }
         let core = Arc::new(Core {
             raft: raft.clone(),
             dialer: dialer.clone(),
@@ -298,6 +302,9 @@ fn raft_config(options: &Options) -> io::Result<Arc<Config>> {
         enable_pre_vote: Some(true),
         // The state machine counts transactions; the log only knows batches.
         snapshot_policy: SnapshotPolicy::Never,
+        // A leader sends entries while it writes them itself. If it died in between and led on in
+        // the same term, other entries would get the names of those its followers have.
+        enable_leader_restore: Some(false),
         // A node whose disk was lost comes back with less than it once had; see `bootstrap`.
         allow_log_reversion: Some(true),
         max_in_snapshot_log_to_keep: options.log_kept,

@@ -90,6 +90,14 @@ impl<D: Disk> Memory<D> {
     }
 }
 
+/// Whether this node is the only voter.
+pub(super) fn is_alone<D: Disk>(raft: &Raft<D, AnyMachine>) -> bool {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let me = *raft.node_id();
+    metrics.membership_config.voter_ids().eq([me])
+}
+
 /// Whether an empty disk may have been a full one: a voter's of several.
 pub(super) fn has_something_to_forget(options: &Options) -> bool {
     let is_voter = options.members.get(&options.node).is_some_and(|me| me.role == Role::Voter);
