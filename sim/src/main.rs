@@ -1,11 +1,14 @@
 //! `polyport-sim`: runs seeds, and replays one.
+//!
+//! Each seed has a process of its own: libraries count their random draws for the whole process, so
+//! a second run in one process would not be the first again.
 
 use std::ops::Range;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Parser;
-use polyport_sim::run_seed;
+use polyport_sim::{Report, run_seed};
 
 /// Seeded clusters under faults.
 #[derive(Parser)]
@@ -20,6 +23,9 @@ struct Arguments {
     /// Run this seed only, twice, and compare.
     #[arg(long, value_name = "SEED")]
     replay: Option<u64>,
+    /// Run this seed only, in this process, and print numbers and failures by line.
+    #[arg(long, value_name = "SEED", hide = true)]
+    one: Option<u64>,
     /// Print everything that happens.
     #[arg(long)]
     trace: bool,
@@ -34,15 +40,54 @@ fn range(text: &str) -> Result<Range<u64>, String> {
     Ok(number(from)?..number(to)?)
 }
 
+/// Runs a seed in a process of its own.
+fn in_process(seed: u64) -> Report {
+    let broken = |what: String| Report {
+        seed,
+        digest: 0,
+        failures: vec![what],
+        answered: 0,
+        entries: 0,
+        restored: 0,
+    };
+    let child = std::env::current_exe()
+        .and_then(|program| Command::new(program).args(["--one", &seed.to_string()]).output());
+    let output = match child {
+        Ok(child) => String::from_utf8_lossy(&child.stdout).into_owned(),
+        Err(error) => return broken(format!("no process for the seed: {error}")),
+    };
+    let mut lines = output.lines();
+    let numbers: Option<Vec<u64>> =
+        lines.next().and_then(|line| line.split(' ').map(|word| word.parse().ok()).collect());
+    let Some([digest, answered, entries, restored]) = numbers.as_deref() else {
+        return broken("the process of the seed died".to_owned());
+    };
+    Report {
+        seed,
+        digest: *digest,
+        failures: lines.map(str::to_owned).collect(),
+        answered: *answered as usize,
+        entries: *entries as usize,
+        restored: *restored,
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(level) = arguments.log {
         tracing_subscriber::fmt().with_max_level(level).without_time().init();
     }
+    if let Some(seed) = arguments.one {
+        let report = run_seed(seed, arguments.trace);
+        let Report { digest, answered, entries, restored, failures, .. } = report;
+        println!("{digest} {answered} {entries} {restored}");
+        failures.iter().for_each(|failure| println!("{}", failure.replace('\n', " ")));
+        return ExitCode::SUCCESS;
+    }
     if let Some(seed) = arguments.replay {
         let report = run_seed(seed, arguments.trace);
         println!("{report:#x?}");
-        let same = run_seed(seed, false).digest == report.digest;
+        let same = in_process(seed).digest == report.digest;
         println!("{}", if same { "replays exactly" } else { "DOES NOT REPLAY" });
         return ExitCode::from(u8::from(!report.failures.is_empty() || !same));
     }
@@ -57,7 +102,7 @@ fn main() -> ExitCode {
                     if seed >= arguments.seeds.end {
                         return;
                     }
-                    let report = run_seed(seed, arguments.trace);
+                    let report = in_process(seed);
                     answered.fetch_add(report.answered as u64, Ordering::Relaxed);
                     entries.fetch_add(report.entries as u64, Ordering::Relaxed);
                     restored.fetch_add(report.restored, Ordering::Relaxed);
