@@ -166,7 +166,7 @@ impl Cluster {
         machine: Box<dyn StateMachine>,
         proposals: Proposals,
         clock: Arc<dyn Clock>,
-        on_note: Arc<dyn Fn(NodeId, &[u8]) + Send + Sync>,
+        on_note: crate::raft::OnNote,
     ) -> io::Result<Self> {
         let (wal, recovered) =
             Wal::open(disk.clone(), &options.log_dir, options.wal).map_err(io::Error::other)?;

@@ -238,9 +238,8 @@ async fn caught_up<D: Disk>(memory: &Memory<D>) {
         if memory.amnesia.goal().is_some_and(|goal| applied >= Some(goal)) {
             return;
         }
-        match tokio::time::timeout(PAUSE, metrics.changed()).await {
-            Ok(Err(_)) => return,
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(_)) = tokio::time::timeout(PAUSE, metrics.changed()).await {
+            return;
         }
     }
 }

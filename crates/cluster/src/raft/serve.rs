@@ -24,7 +24,7 @@ use crate::proposals::frame;
 use crate::transport::{Connection, closed};
 
 /// Takes what a node tells its leader outside the log.
-pub(crate) type OnNote = Arc<dyn Fn(NodeId, &[u8]) + Send + Sync>;
+pub type OnNote = Arc<dyn Fn(NodeId, &[u8]) + Send + Sync>;
 
 /// What a node serves its peers with.
 pub(crate) struct Inbound<D: Disk, S: StateMachine> {
