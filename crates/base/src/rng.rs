@@ -10,7 +10,7 @@ pub struct SplitMix64 {
 
 impl SplitMix64 {
     /// A generator that always yields the same sequence for the same seed.
-    pub fn new(seed: u64) -> Self {
+    pub const fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 

@@ -29,8 +29,8 @@ pub trait StateMachine: Send + Sync + 'static {
     /// If a proposal is malformed.
     fn apply(&mut self, committed: &[Committed<'_>]) -> io::Result<()>;
 
-    /// The membership changed at this index. Told again after a snapshot was restored, which holds
-    /// what came of it already.
+    /// The membership changed at this index of the log. A snapshot holds what its state made of the
+    /// changes before it: they are not told again after [`StateMachine::restore`].
     fn members_changed(&mut self, index: u64, members: &Members);
 
     /// Fixes the moment of a snapshot; what is returned writes it while `apply` goes on.

@@ -1,5 +1,6 @@
 //! One node of the cluster.
 
+mod amnesia;
 mod bootstrap;
 mod reconfigure;
 mod sending;
@@ -8,7 +9,6 @@ mod status;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use openraft::{Config, SnapshotPolicy};
@@ -18,9 +18,11 @@ use polyport_storage::snapshot::SnapshotStore;
 use polyport_storage::wal::{Wal, WalOptions};
 use tokio::sync::watch;
 
+pub(crate) use amnesia::Amnesia;
+pub(crate) use bootstrap::standing_of;
 pub use reconfigure::ClusterError;
 pub(crate) use reconfigure::{Change, reconfigure};
-pub(crate) use status::{Heard, Shared, members_of};
+pub(crate) use status::{Heard, Shared};
 pub use status::{Standing, Status};
 
 use crate::observed::{self, Observed, Peer};
@@ -43,6 +45,8 @@ pub struct Options {
     pub snapshot_dir: PathBuf,
     /// Snapshots that stay on disk.
     pub snapshots_kept: usize,
+    /// Entries of the log that stay after a snapshot, so that a node a little behind needs none.
+    pub log_kept: u64,
     /// The journal's files.
     pub wal: WalOptions,
     /// Whether to sync the log before a proposal counts (`forceSync`).
@@ -55,7 +59,8 @@ pub struct Options {
     pub tls: Option<polyport_net::tls::Mutual>,
     /// Whether the system probes silent nodes.
     pub tcp_keep_alive: bool,
-    /// Simulations: the log's writer runs as a task and takes this long for a sync.
+    /// Simulations: the log's writer runs as a task and takes this long for a sync; snapshots are
+    /// written in place. No other thread is used.
     pub simulated_sync: Option<fn() -> Duration>,
 }
 
@@ -69,6 +74,7 @@ impl Options {
             log_dir: data_dir.join("log"),
             snapshot_dir: data_dir.join("snapshot"),
             snapshots_kept: 3,
+            log_kept: 1000,
             wal: WalOptions::default(),
             durable: true,
             heartbeat: Duration::from_millis(50),
@@ -190,16 +196,24 @@ impl Cluster {
             );
         }
         let (log, jobs) = LogStore::new(&wal, &recovered)?;
-        let snapshots = SnapshotStore::open_dir(disk, &options.snapshot_dir)?;
+        let snapshots = SnapshotStore::open_dir(disk.clone(), &options.snapshot_dir)?;
         let machine = AnyMachine(machine);
         let machine = MachineStore::open(
             machine,
             snapshots.clone(),
             options.snapshots_kept,
             observed.clone(),
+            options.simulated_sync.is_some(),
         )?;
         observed.load.record_time(since.elapsed());
         let pristine = log.is_pristine() && machine.applied_index().is_none();
+        let mark = amnesia::Mark::new(disk, &options.snapshot_dir);
+        let amnesia = Arc::new(Amnesia::default());
+        let pristine = pristine || mark.is_there()?;
+        if pristine && bootstrap::has_something_to_forget(&options) {
+            mark.make()?;
+            amnesia.begin();
+        }
         let worker = WalWorker::new(wal, jobs, options.durable, observed.clone());
         match options.simulated_sync {
             Some(delay) => drop(tokio::spawn(worker.run_simulated(delay))),
@@ -214,7 +228,6 @@ impl Cluster {
         let raft = Raft::new(options.node.0, config, dialer.clone(), log, machine.clone());
         let raft = raft.await.map_err(io::Error::other)?;
         let heard = Heard::default();
-        let amnesiac = Arc::new(AtomicBool::new(false));
         let status = status::follow(&options, &raft, heard.clone(), shared);
         let change = Change::new(dialer.clone());
         let inbound = Inbound {
@@ -222,12 +235,16 @@ impl Cluster {
             snapshots,
             clock: clock.clone(),
             heard: heard.clone(),
-            amnesiac: amnesiac.clone(),
+            amnesia: amnesia.clone(),
             on_note: on_note.clone(),
             change: change.clone(),
             status: status.clone(),
         };
         tokio::spawn(observed::follow(status.clone(), observed.clone()));
+        if !pristine && bootstrap::is_alone(&raft) {
+            // Nobody else can win: no need to wait for a timeout.
+            drop(raft.trigger().elect(false).await);
+        }
         let core = Arc::new(Core {
             raft: raft.clone(),
             dialer: dialer.clone(),
@@ -236,7 +253,12 @@ impl Cluster {
             status: status.clone(),
         });
         if pristine {
-            bootstrap::bootstrap(&options, raft.clone(), dialer.clone(), amnesiac);
+            if amnesia.is_set() {
+                // A candidate votes for itself.
+                raft.runtime_config().elect(false);
+            }
+            let memory = bootstrap::Memory { raft: raft.clone(), amnesia, mark };
+            bootstrap::bootstrap(&options, memory, dialer.clone());
         }
         let sending = sending::Sending {
             node: options.node,
@@ -318,7 +340,11 @@ fn raft_config(options: &Options) -> io::Result<Arc<Config>> {
         allow_log_reversion: Some(true),
         // The state machine counts transactions; the log only knows batches.
         snapshot_policy: SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: 1000,
+        // A leader sends entries while it writes them itself. If it died in between and led on in
+        // the same term, other entries would get the names of those its followers have.
+        enable_leader_restore: Some(false),
+        // A node whose disk was lost comes back with less than it once had; see `bootstrap`.
+        max_in_snapshot_log_to_keep: options.log_kept,
         replication_lag_threshold: 5000,
         ..Config::default()
     };

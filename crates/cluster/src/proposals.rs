@@ -20,7 +20,10 @@ pub(crate) mod frame {
 }
 
 /// Without any progress for this long, everything is sent again.
-pub(crate) const RESEND_AFTER: Duration = Duration::from_secs(3);
+pub(crate) const RESEND_AFTER: Duration = Duration::from_secs(1);
+
+/// Longest frame of notes, in bytes.
+const MAX_NOTE: usize = 4 << 20;
 
 #[derive(Debug, Default)]
 struct State {
@@ -79,13 +82,19 @@ impl Proposals {
         self.len() == 0
     }
 
-    /// Something for the leader to know that need not be in the log. Best effort; a newer note
-    /// replaces one not yet sent.
+    /// Something for the leader to know that need not be in the log. Best effort; one not yet sent
+    /// goes before it in the same frame, unless that has grown too long without a leader.
     pub fn note(&self, note: &[u8]) {
+        let mut state = self.state.lock();
+        let unsent = state.note.take().filter(|unsent| unsent.len() + note.len() <= MAX_NOTE);
         let mut frame = BytesMut::with_capacity(1 + note.len());
-        frame.put_u8(frame::NOTE);
+        match unsent {
+            Some(unsent) => frame.put_slice(&unsent),
+            None => frame.put_u8(frame::NOTE),
+        }
         frame.put_slice(note);
-        self.state.lock().note = Some(frame.freeze());
+        state.note = Some(frame.freeze());
+        drop(state);
         self.wake.notify_one();
     }
 
@@ -114,6 +123,18 @@ impl Proposals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_note_not_yet_sent_is_not_forgotten_for_the_next() {
+        let proposals = Proposals::new();
+        proposals.note(b"one");
+        proposals.note(b"two");
+        assert_eq!(proposals.take_note().as_deref(), Some(&b"\x02onetwo"[..]));
+        assert_eq!(proposals.take_note(), None);
+        proposals.note(b"old");
+        proposals.note(&vec![0; MAX_NOTE]);
+        assert_eq!(proposals.take_note().map(|note| note.len()), Some(MAX_NOTE + 1));
+    }
 
     #[test]
     fn what_is_not_acknowledged_is_sent_again_in_order() {

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! snapshot := head node* end
-//! head     := version:u8 last_zxid:i64 origins acls sessions
+//! head     := version:u8 last_zxid:i64 term:u64 time_ms:i64 origins acls sessions
 //! node     := slot:u32 parent:u32 czxid:i64 ctime:i64 acl:u32 name data meta?
 //! end      := u32::MAX
 //! ```
@@ -20,7 +20,7 @@ use bytes::BufMut;
 use polyport_wire::{Cursor, DecodeError};
 
 use crate::command::{get_acl, put_acl};
-use crate::machine::{Machine, Origin};
+use crate::machine::{Machine, Origin, Stamp};
 use crate::session::{Attachment, Session};
 use crate::store::{Meta, NewNode, NodeIndex};
 
@@ -64,6 +64,8 @@ impl Machine {
         let mut out = Vec::new();
         out.put_u8(VERSION);
         out.put_i64(self.last_zxid);
+        out.put_u64(self.last_stamp.term);
+        out.put_i64(self.last_stamp.time_ms);
         out.put_u32(self.origins.iter().len() as u32);
         for (node, origin) in self.origins.iter() {
             out.put_u64(node);
@@ -202,6 +204,7 @@ impl Machine {
         if !(0..=i64::MAX - i64::from(u32::MAX)).contains(&self.last_zxid) {
             return Err(cursor.error("last zxid"));
         }
+        self.last_stamp = Stamp { term: cursor.u64("term")?, time_ms: cursor.i64("time")? };
         for _ in 0..cursor.u32("origins")? {
             let node = cursor.u64("origin")?;
             let id = cursor.u64("origin")?;

@@ -1,66 +1,150 @@
 //! A node whose disk is empty: is the cluster new, or is only the disk?
 
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::BufMut;
 use openraft::async_runtime::WatchReceiver;
 use polyport_base::NodeId;
 use polyport_storage::disk::Disk;
-use polyport_wire::Cursor;
+use polyport_wire::{Cursor, DecodeError};
 
-use super::{AnyMachine, Options};
+use super::amnesia::{Amnesia, Mark};
+use super::{AnyMachine, Options, status};
 use crate::raft::{Dialer, Raft, decode_members, encode_members, question};
 use crate::transport::Transport;
-use crate::{Member, Members, Role};
+use crate::{Member, Members, Role, StateMachine};
 
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// What a node answers who is asked whether it is part of a cluster.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing {
+    /// It holds entries beyond the first membership.
+    pub(super) established: bool,
+    /// It does not remember all that it may have promised.
+    pub(super) forgetful: bool,
+    /// The newest term it knows of.
+    pub(super) term: u64,
+    /// Index of the entry that made the members the members.
+    pub(super) version: u64,
+    pub(super) members: Members,
+}
+
+/// How a node stands at this moment.
+pub(crate) fn standing_of<D: Disk, S: StateMachine>(
+    raft: &Raft<D, S>,
+    amnesia: &Amnesia,
+) -> Standing {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    Standing {
+        established: metrics.last_log_index.is_some_and(|index| index > 0),
+        forgetful: amnesia.is_set(),
+        term: metrics.current_term,
+        version: metrics.membership_config.log_id().map_or(0, |id| id.index),
+        members: status::members(&metrics),
+    }
+}
+
+impl Standing {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u8(u8::from(self.established) | u8::from(self.forgetful) << 1);
+        out.put_u64(self.term);
+        out.put_u64(self.version);
+        out.put_slice(&encode_members(&self.members));
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut cursor = Cursor::new(bytes);
+        let flags = cursor.u8("standing")?;
+        Ok(Self {
+            established: flags & 1 != 0,
+            forgetful: flags & 2 != 0,
+            term: cursor.u64("standing")?,
+            version: cursor.u64("standing")?,
+            members: decode_members(&mut cursor)?,
+        })
+    }
+}
+
+/// What the consensus of a node with an empty disk may have lost.
+pub(super) struct Memory<D: Disk> {
+    pub(super) raft: Raft<D, AnyMachine>,
+    pub(super) amnesia: Arc<Amnesia>,
+    pub(super) mark: Mark<D>,
+}
+
+impl<D: Disk> Memory<D> {
+    /// Nothing is forgotten (any more).
+    fn is_whole(&self) {
+        if let Err(error) = self.mark.remove() {
+            // Harmless: the next start will ask the others once more.
+            tracing::warn!(%error, "the mark of an empty disk cannot be removed");
+        }
+        self.amnesia.end();
+        self.raft.runtime_config().elect(true);
+    }
+}
+
+/// Whether this node is the only voter.
+pub(super) fn is_alone<D: Disk>(raft: &Raft<D, AnyMachine>) -> bool {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let me = *raft.node_id();
+    metrics.membership_config.voter_ids().eq([me])
+}
+
+/// Whether an empty disk may have been a full one: a voter's of several.
+pub(super) fn has_something_to_forget(options: &Options) -> bool {
+    let is_voter = options.members.get(&options.node).is_some_and(|me| me.role == Role::Voter);
+    options.join.is_none() && is_voter && voters(&options.members).count() > 1
+}
+
+fn voters(members: &Members) -> impl Iterator<Item = (NodeId, &Member)> {
+    let voters = members.iter().filter(|(_, member)| member.role == Role::Voter);
+    voters.map(|(id, member)| (*id, member))
+}
+
 /// Asks the other members first. If any is part of a cluster already, this node's disk was lost: it
-/// waits to be filled and grants no vote until it holds all that was committed when it came back,
-/// because it may have promised things it has forgotten. If a majority is as new as itself, the
-/// cluster is new.
+/// is filled, and takes part again when it is safe (see [`super::amnesia`]). If a majority is as new
+/// as itself, the cluster is new. Observers ask to be added.
 pub(super) fn bootstrap<T: Transport, D: Disk>(
     options: &Options,
-    raft: Raft<D, AnyMachine>,
+    memory: Memory<D>,
     dialer: Dialer<T, D>,
-    amnesiac: Arc<AtomicBool>,
 ) {
     let node = options.node;
     let members = options.members.clone();
-    amnesiac.store(options.join.is_some() || members.len() > 1, Ordering::Release);
-    let join = options.join.clone();
+    let me = members.get(&node).cloned().unwrap_or_default();
+    let seeds = match &options.join {
+        Some(seed) => vec![seed.clone()],
+        None => voters(&members).map(|(_, member)| member.address.clone()).collect(),
+    };
+    let joins = options.join.is_some() || me.role == Role::Observer;
     tokio::spawn(async move {
-        if let Some(seed) = join {
-            let me = members.get(&node).cloned().unwrap_or_default();
-            join_cluster(node, me, seed, &dialer).await;
-            // A node that never was a member has promised nothing.
-            amnesiac.store(false, Ordering::Release);
-            return;
+        if joins {
+            return join_cluster(node, me, seeds, &dialer).await;
         }
         if is_new_cluster(node, &members, &dialer).await {
-            amnesiac.store(false, Ordering::Release);
-            initialize(node, &members, &raft).await;
-        } else {
-            tracing::warn!("the disk is empty but the cluster is not: waiting to be filled");
-            caught_up(&raft).await;
-            amnesiac.store(false, Ordering::Release);
-            tracing::info!("caught up with the cluster: voting again");
+            memory.is_whole();
+            return initialize(node, &members, &memory.raft).await;
         }
+        tracing::warn!("the disk is empty but the cluster is not: waiting to be filled");
+        let floor = floor(node, &members, &dialer).await;
+        memory.amnesia.set_floor(floor);
+        caught_up(&memory).await;
+        memory.is_whole();
+        tracing::info!("caught up with the cluster: voting again");
     });
 }
 
 async fn initialize<D: Disk>(node: NodeId, members: &Members, raft: &Raft<D, AnyMachine>) {
-    let voters: std::collections::BTreeMap<u64, Member> = members
-        .iter()
-        .filter(|(_, member)| member.role == Role::Voter)
-        .map(|(id, member)| (id.0, member.clone()))
-        .collect();
-    if !voters.contains_key(&node.0) {
-        return;
-    }
+    let voters: BTreeMap<u64, Member> =
+        voters(members).map(|(id, member)| (id.0, member.clone())).collect();
     let lowest = voters.keys().next() == Some(&node.0);
     let alone = voters.len() == 1;
     if let Err(error) = raft.initialize(voters).await {
@@ -72,47 +156,26 @@ async fn initialize<D: Disk>(node: NodeId, members: &Members, raft: &Raft<D, Any
     if alone || lowest {
         drop(raft.trigger().elect(!alone).await);
     }
-    add_observers(node, members, raft).await;
 }
 
-/// Observers are added by whichever voter leads first.
-async fn add_observers<D: Disk>(node: NodeId, members: &Members, raft: &Raft<D, AnyMachine>) {
-    let observers: Vec<_> =
-        members.iter().filter(|(_, member)| member.role == Role::Observer).collect();
-    if observers.is_empty() {
-        return;
-    }
-    let mut metrics = raft.metrics();
-    loop {
-        let leader = metrics.borrow_and_update().current_leader;
-        match leader {
-            Some(leader) if leader == node.0 => break,
-            Some(_) => return,
-            None => {}
-        }
-        if metrics.changed().await.is_err() {
-            return;
-        }
-    }
-    for (id, member) in observers {
-        if let Err(error) = raft.add_learner(id.0, member.clone(), false).await {
-            tracing::warn!(observer = %id, %error, "the observer could not be added");
-        }
-    }
+async fn look<T: Transport, D: Disk>(dialer: &Dialer<T, D>, address: &str) -> io::Result<Standing> {
+    let answer = dialer.ask(address, vec![question::STATUS], PATIENCE).await?;
+    Standing::decode(&answer).map_err(io::Error::other)
 }
 
-enum Found {
-    Cluster,
-    New,
-    Silent,
-}
-
-async fn look<T: Transport, D: Disk>(dialer: &Dialer<T, D>, address: &str) -> Found {
-    match dialer.ask(address, vec![question::STATUS], PATIENCE).await {
-        Ok(answer) if answer.first() == Some(&1) => Found::Cluster,
-        Ok(_) => Found::New,
-        Err(_) => Found::Silent,
-    }
+/// How those who answer stand.
+async fn look_around<T: Transport, D: Disk>(
+    node: NodeId,
+    members: &Members,
+    dialer: &Dialer<T, D>,
+) -> BTreeMap<NodeId, Standing> {
+    let others = voters(members).filter(|(id, _)| *id != node);
+    let ask = |(id, member): (NodeId, &Member)| {
+        let address = member.address.clone();
+        async move { Some((id, look(dialer, &address).await.ok()?)) }
+    };
+    let answers = futures_util::future::join_all(others.map(ask)).await;
+    answers.into_iter().flatten().collect()
 }
 
 async fn is_new_cluster<T: Transport, D: Disk>(
@@ -120,18 +183,13 @@ async fn is_new_cluster<T: Transport, D: Disk>(
     members: &Members,
     dialer: &Dialer<T, D>,
 ) -> bool {
-    let voters: Vec<_> = members.iter().filter(|(_, member)| member.role == Role::Voter).collect();
-    let me = usize::from(members.get(&node).is_some_and(|member| member.role == Role::Voter));
     let mut told = false;
     loop {
-        let others = voters.iter().filter(|(id, _)| **id != node);
-        let answers = others.map(|(_, member)| look(dialer, &member.address));
-        let answers = futures_util::future::join_all(answers).await;
-        if answers.iter().any(|found| matches!(found, Found::Cluster)) {
+        let answers = look_around(node, members, dialer).await;
+        if answers.values().any(|standing| standing.established) {
             return false;
         }
-        let new = me + answers.iter().filter(|found| matches!(found, Found::New)).count();
-        if new > voters.len() / 2 {
+        if 1 + answers.len() > voters(members).count() / 2 {
             return true;
         }
         if !told {
@@ -142,19 +200,45 @@ async fn is_new_cluster<T: Transport, D: Disk>(
     }
 }
 
-/// Waits until everything has been applied that a leader called committed when it was first heard.
-async fn caught_up<D: Disk>(raft: &Raft<D, AnyMachine>) {
-    let mut metrics = raft.metrics();
-    let mut goal = None;
+/// The term below which this node may once have promised not to follow.
+async fn floor<T: Transport, D: Disk>(
+    node: NodeId,
+    members: &Members,
+    dialer: &Dialer<T, D>,
+) -> u64 {
+    let mut members = members.clone();
+    let mut version = 0;
+    let mut terms = BTreeMap::new();
     loop {
-        {
-            let now = metrics.borrow_and_update();
-            goal = goal.or_else(|| now.cluster_committed.map(|id| id.index));
-            if goal.is_some() && now.last_applied.map(|id| id.index) >= goal {
-                return;
+        for (id, standing) in look_around(node, &members, dialer).await {
+            if standing.version > version && !standing.members.is_empty() {
+                version = standing.version;
+                members = standing.members;
+            }
+            if !standing.forgetful {
+                terms.insert(id, standing.term);
             }
         }
-        if metrics.changed().await.is_err() {
+        let all = voters(&members).count();
+        let majority = all / 2 + 1;
+        let known: Vec<u64> =
+            voters(&members).filter_map(|(id, _)| terms.get(&id).copied()).collect();
+        if known.len() > all - majority {
+            return known.into_iter().max().unwrap_or_default();
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Waits until everything has been applied that the leader called committed when it was first heard.
+async fn caught_up<D: Disk>(memory: &Memory<D>) {
+    let mut metrics = memory.raft.metrics();
+    loop {
+        let applied = metrics.borrow_and_update().last_applied.map(|id| id.index);
+        if memory.amnesia.goal().is_some_and(|goal| applied >= Some(goal)) {
+            return;
+        }
+        if let Ok(Err(_)) = tokio::time::timeout(PAUSE, metrics.changed()).await {
             return;
         }
     }
@@ -163,17 +247,15 @@ async fn caught_up<D: Disk>(raft: &Raft<D, AnyMachine>) {
 async fn join_cluster<T: Transport, D: Disk>(
     node: NodeId,
     me: Member,
-    seed: String,
+    mut known: Vec<String>,
     dialer: &Dialer<T, D>,
 ) {
-    let mut known = vec![seed];
     loop {
         for address in known.clone() {
-            let Ok(answer) = dialer.ask(&address, vec![question::STATUS], PATIENCE).await else {
+            let Ok(standing) = look(dialer, &address).await else { continue };
+            let Standing { established: true, version, mut members, .. } = standing else {
                 continue;
             };
-            let mut cursor = Cursor::new(answer.get(1..).unwrap_or_default());
-            let Ok(mut members) = decode_members(&mut cursor) else { continue };
             for member in members.values() {
                 if !known.contains(&member.address) {
                     known.push(member.address.clone());
@@ -184,7 +266,8 @@ async fn join_cluster<T: Transport, D: Disk>(
             }
             members.insert(node, me.clone());
             let mut ask = vec![question::RECONFIGURE];
-            ask.put_u64(u64::MAX);
+            // Members that join at the same time must not take each other out again.
+            ask.put_u64(version);
             ask.put_slice(&encode_members(&members));
             match dialer.ask(&address, ask, Duration::from_secs(60)).await {
                 Ok(answer) if answer.first() == Some(&0) => return,

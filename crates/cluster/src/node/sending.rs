@@ -9,14 +9,12 @@ use polyport_storage::disk::Disk;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::AnyMachine;
 use super::status::Status;
+use super::{AnyMachine, OnNote};
 use crate::Proposals;
 use crate::proposals::RESEND_AFTER;
 use crate::raft::{Dialer, Kind, Proposal, Raft};
 use crate::transport::{Transport, closed};
-
-type OnNote = Arc<dyn Fn(NodeId, &[u8]) + Send + Sync>;
 
 pub(super) struct Sending<T: Transport, D: Disk> {
     pub(super) node: NodeId,

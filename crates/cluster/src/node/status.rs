@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{AnyMachine, Options};
 use crate::raft::{Raft, Types};
-use crate::{Members, Role, StateMachine};
+use crate::{Members, Role};
 
 /// What part a node plays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,11 +103,7 @@ pub(crate) struct Shared {
 }
 
 /// The members as of the newest entry, committed or not.
-pub(crate) fn members_of<D: Disk, S: StateMachine>(raft: &Raft<D, S>) -> Members {
-    members(&raft.metrics().borrow_watched())
-}
-
-fn members(metrics: &RaftMetrics<Types>) -> Members {
+pub(super) fn members(metrics: &RaftMetrics<Types>) -> Members {
     let membership = metrics.membership_config.membership();
     let voters: Vec<u64> = membership.voter_ids().collect();
     let member = |(id, member): (&u64, &crate::Member)| {

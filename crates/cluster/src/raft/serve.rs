@@ -2,12 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
 use futures_util::StreamExt;
 use openraft::async_runtime::WatchReceiver;
+use openraft::raft::AppendEntriesRequest;
 use openraft::storage::Snapshot;
 use polyport_base::{Clock, NodeId};
 use polyport_storage::disk::Disk;
@@ -18,15 +18,12 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::network::{Kind, question};
 use super::state_machine::SnapshotFile;
-use super::{Proposal, Raft, codec};
+use super::{Proposal, Raft, Types, codec};
 use crate::StateMachine;
-use crate::node::{Change, Heard, Status, reconfigure};
+use crate::node::{Amnesia, Change, Heard, OnNote, Status, reconfigure, standing_of};
 use crate::operator;
 use crate::proposals::frame;
 use crate::transport::{Connection, closed};
-
-/// Takes what a node tells its leader outside the log.
-pub(crate) type OnNote = Arc<dyn Fn(NodeId, &[u8]) + Send + Sync>;
 
 /// What a node serves its peers with.
 pub(crate) struct Inbound<D: Disk, S: StateMachine> {
@@ -34,8 +31,8 @@ pub(crate) struct Inbound<D: Disk, S: StateMachine> {
     pub(crate) snapshots: SnapshotStore<D>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) heard: Heard,
-    /// Set while this node may have lost what it once promised: it then grants no votes.
-    pub(crate) amnesiac: Arc<AtomicBool>,
+    /// What this node may have forgotten that it promised.
+    pub(crate) amnesia: Arc<Amnesia>,
     pub(crate) on_note: OnNote,
     pub(crate) change: Change,
     pub(crate) status: watch::Receiver<Status>,
@@ -48,7 +45,7 @@ impl<D: Disk, S: StateMachine> Clone for Inbound<D, S> {
             snapshots: self.snapshots.clone(),
             clock: self.clock.clone(),
             heard: self.heard.clone(),
-            amnesiac: self.amnesiac.clone(),
+            amnesia: self.amnesia.clone(),
             on_note: self.on_note.clone(),
             change: self.change.clone(),
             status: self.status.clone(),
@@ -80,6 +77,12 @@ pub(crate) async fn serve<D: Disk, S: StateMachine>(
     }
 }
 
+/// Whether this node may listen to the sender of a request.
+fn admit(amnesia: &Amnesia, request: &AppendEntriesRequest<Types>) -> io::Result<()> {
+    let committed = request.leader_commit.map(|id| (id.leader_id.term, id.index));
+    amnesia.admit(request.vote.leader_id.term, committed)
+}
+
 async fn appends<D: Disk, S: StateMachine>(
     inbound: &Inbound<D, S>,
     connection: Connection,
@@ -87,9 +90,11 @@ async fn appends<D: Disk, S: StateMachine>(
     let Connection { sender, mut receiver } = connection;
     let (requests, stream) = mpsc::channel(16);
     let heard = inbound.heard.clone();
+    let amnesia = inbound.amnesia.clone();
     let reading = tokio::spawn(async move {
         while let Some(frame) = receiver.recv().await {
             let (request, stranded) = codec::decode_append(&frame).map_err(malformed)?;
+            admit(&amnesia, &request)?;
             if !stranded {
                 heard.now();
             }
@@ -128,9 +133,7 @@ async fn answer<D: Disk, S: StateMachine>(
     match cursor.u8("question").map_err(malformed)? {
         tag @ (question::VOTE | question::PRE_VOTE) => {
             let request = codec::vote_request(&mut cursor).map_err(malformed)?;
-            if inbound.amnesiac.load(Ordering::Acquire) {
-                return Err(io::Error::other("not voting until caught up: the disk was empty"));
-            }
+            inbound.amnesia.check()?;
             let response = match tag {
                 question::VOTE => raft.vote(request).await,
                 _ => raft.pre_vote(request).await,
@@ -139,6 +142,7 @@ async fn answer<D: Disk, S: StateMachine>(
         }
         question::APPEND => {
             let (request, stranded) = codec::decode_append(&frame.slice(1..)).map_err(malformed)?;
+            admit(&inbound.amnesia, &request)?;
             if !stranded {
                 inbound.heard.now();
             }
@@ -148,6 +152,7 @@ async fn answer<D: Disk, S: StateMachine>(
             return Ok(codec::encode_append_result(&result));
         }
         question::TRANSFER => {
+            inbound.amnesia.check()?;
             let request = codec::transfer(&mut cursor).map_err(malformed)?;
             let done = raft.handle_transfer_leader(request).await.map_err(malformed)?;
             done.map_err(malformed)?;
@@ -158,12 +163,7 @@ async fn answer<D: Disk, S: StateMachine>(
             operator::encode(&mut out, &inbound.status.borrow(), applied);
         }
         question::STATUS => {
-            let members = crate::node::members_of(raft);
-            // Having been given its first members is not enough: those a new cluster begins with
-            // are known before the first leader is.
-            let established = raft.metrics().borrow_watched().last_applied.is_some();
-            out.put_u8(u8::from(established));
-            out.put_slice(&codec::encode_members(&members));
+            standing_of(raft, &inbound.amnesia).encode(&mut out);
         }
         question::RECONFIGURE => {
             let version = cursor.u64("configuration version").map_err(malformed)?;
@@ -194,6 +194,7 @@ async fn snapshot<D: Disk, S: StateMachine>(
     let vote = codec::vote(&mut cursor).map_err(malformed)?;
     let len = cursor.u64("snapshot length").map_err(malformed)?;
     let meta = codec::decode_meta(cursor.rest()).map_err(malformed)?;
+    inbound.amnesia.admit(vote.leader_id.term, None)?;
     let mut receiver = inbound.snapshots.receive(len)?;
     while receiver.received() < len {
         let Some(piece) = connection.receiver.recv().await else {

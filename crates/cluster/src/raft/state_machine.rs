@@ -30,6 +30,8 @@ struct Inner<D: Disk, S> {
     store: SnapshotStore<D>,
     keep: usize,
     observed: Arc<Observed>,
+    /// Snapshots are written in place, not on a thread.
+    in_place: bool,
 }
 
 /// The state machine and what openraft asks of it.
@@ -48,13 +50,9 @@ fn members(membership: &StoredMembership) -> Members {
     membership.nodes().map(|(id, member)| (NodeId(*id), member.clone())).collect()
 }
 
-/// Where the members were decided, which is not where a snapshot that knows them was made.
-fn membership_index(membership: &StoredMembership) -> u64 {
-    membership.log_id().as_ref().map_or(0, |id| id.index)
-}
-
 impl<D: Disk, S: StateMachine> MachineStore<D, S> {
     /// Loads the newest valid snapshot, if there is one. `keep`: how many snapshots stay on disk.
+    /// `in_place`: for simulations, which have one thread only.
     ///
     /// # Errors
     /// If the disk cannot be read or the snapshot cannot be restored.
@@ -63,6 +61,7 @@ impl<D: Disk, S: StateMachine> MachineStore<D, S> {
         store: SnapshotStore<D>,
         keep: usize,
         observed: Arc<Observed>,
+        in_place: bool,
     ) -> io::Result<Self> {
         let since = Instant::now();
         store.delete_tmp()?;
@@ -77,11 +76,11 @@ impl<D: Disk, S: StateMachine> MachineStore<D, S> {
             machine.restore(&mut reader)?;
             applied = meta.last_log_id;
             membership = meta.last_membership;
-            machine.members_changed(membership_index(&membership), &members(&membership));
             observed.snapshot_load.record_time(since.elapsed());
             observed.has_snapshot(applied.map_or(0, |id| id.index));
         }
-        let inner = Inner { machine, applied, membership, store, keep: keep.max(1), observed };
+        let keep = keep.max(1);
+        let inner = Inner { machine, applied, membership, store, keep, observed, in_place };
         Ok(Self(Arc::new(Mutex::new(inner))))
     }
 
@@ -177,8 +176,6 @@ impl<D: Disk, S: StateMachine> RaftStateMachine<Types> for MachineStore<D, S> {
         inner.machine.restore(&mut reader)?;
         inner.applied = meta.last_log_id;
         inner.membership = meta.last_membership.clone();
-        let (index, members) = (membership_index(&inner.membership), members(&inner.membership));
-        inner.machine.members_changed(index, &members);
         let keep = inner.keep;
         inner.store.purge_keeping(keep)?;
         Ok(())
@@ -208,9 +205,9 @@ impl<D: Disk, S: StateMachine> RaftSnapshotBuilder<Types> for Builder<D, S> {
         let Some(write) = self.write.take() else {
             return Err(io::Error::other("this snapshot was already written"));
         };
-        let (store, keep, observed) = {
+        let (store, keep, observed, in_place) = {
             let inner = self.store.0.lock();
-            (inner.store.clone(), inner.keep, inner.observed.clone())
+            (inner.store.clone(), inner.keep, inner.observed.clone(), inner.in_place)
         };
         let since = Instant::now();
         let meta = self.meta.clone();
@@ -222,8 +219,14 @@ impl<D: Disk, S: StateMachine> RaftSnapshotBuilder<Types> for Builder<D, S> {
             store.purge_keeping(keep)?;
             Ok(())
         };
-        let written = tokio::task::spawn_blocking(work).await.map_err(io::Error::other);
-        if let Err(error) = written.and_then(|written| written) {
+        let written = match in_place {
+            true => work(),
+            false => tokio::task::spawn_blocking(work)
+                .await
+                .map_err(io::Error::other)
+                .and_then(|written| written),
+        };
+        if let Err(error) = written {
             observed.snapshot_errors.fetch_add(1, Ordering::Relaxed);
             return Err(error);
         }

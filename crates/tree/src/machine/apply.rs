@@ -26,6 +26,7 @@ impl Machine {
                 skipped => return Ok(skipped),
             }
         }
+        self.last_stamp = stamp;
         let mut number = 0;
         while let Some((index, command)) = batch.next_command()? {
             let zxid = match command {
@@ -115,15 +116,16 @@ impl Machine {
     }
 
     /// Sets `/zookeeper/config`, if that changes it. A change of the membership is a transaction of
-    /// its own; its entry has no time, so the znode keeps its own.
+    /// its own; the log keeps no time with it, so it gets that of the batch before it.
     pub fn set_config(&mut self, data: &[u8], sink: &mut impl Sink) {
+        let stamp = self.last_stamp;
         let path = "/zookeeper/config";
         let Some(at) = self.store.lookup(path) else { return };
         if self.store.data(at) == Some(data) {
             return;
         }
-        let zxid = self.next_zxid(0);
-        let (attachment, time_ms) = (Attachment::default(), self.store.meta(at).mtime);
+        let zxid = self.next_zxid(stamp.term);
+        let (attachment, time_ms) = (Attachment::default(), stamp.time_ms);
         self.put_data(&Context { zxid, time_ms, attachment }, at, Some(data));
         let acl = self.acls.get(self.store.acl(at));
         sink.event(Event { kind: EventKind::NodeDataChanged, path, zxid, acl });

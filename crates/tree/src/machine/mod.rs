@@ -87,6 +87,8 @@ pub struct Machine {
     pub(crate) sessions: Sessions,
     pub(crate) origins: Origins,
     pub(crate) last_zxid: i64,
+    /// Of the newest batch applied.
+    pub(crate) last_stamp: Stamp,
     pub(crate) quotas: quota::Quotas,
     /// Containers and znodes with a time to live.
     pub(crate) reapable: std::collections::BTreeSet<NodeIndex>,
@@ -127,6 +129,7 @@ impl Machine {
             sessions: Sessions::new(),
             origins: Origins::default(),
             last_zxid: 0,
+            last_stamp: Stamp::default(),
             quotas: quota::Quotas::default(),
             reapable: std::collections::BTreeSet::new(),
             snapshot: None,

@@ -43,6 +43,9 @@ pub(super) struct Outbox {
     /// Once it has been opened.
     origin: Option<u64>,
     next_sequence: u64,
+    /// Number, among this process' proposals, of the request for the origin; batch `n` comes `n + 1`
+    /// after it.
+    base: u64,
     /// Batches built so far, plus one: what a `Place` belongs to.
     building: u64,
 }
@@ -59,25 +62,42 @@ impl Outbox {
             in_flight: VecDeque::new(),
             origin: None,
             next_sequence: 0,
+            base: 0,
             building: 1,
         }
     }
 
-    /// Asks for an origin. Number 0 of this process' proposals; batch `n` is number `n + 1`.
+    /// Asks for an origin.
     pub(super) fn open(&mut self) {
         let mut builder = BatchBuilder::default();
         let who = Identities { ids: Vec::new(), bypass: true };
         let server = Submitter { session: 0, connection: 0, who, enforce_quota: false };
         let number = builder.submitter(&server);
         builder.push(number, &Command::OpenOrigin { node: self.node.0, nonce: self.nonce });
-        self.proposals.push(0, &builder.finish(0, 0));
+        self.proposals.push(self.base, &builder.finish(0, 0));
+    }
+
+    /// Our origin was replaced: a request of an earlier process of this node came late. What is on
+    /// its way will be skipped by all, so everything begins anew under another nonce. Nobody is told
+    /// here; the caller interrupts all subscribers.
+    pub(super) fn reopen(&mut self) {
+        self.in_flight.clear();
+        self.pending.clear();
+        self.builder = BatchBuilder::default();
+        self.building += 1;
+        self.proposals.clear();
+        self.base += self.next_sequence + 1;
+        self.next_sequence = 0;
+        self.origin = None;
+        self.nonce = self.nonce.wrapping_add(1);
+        self.open();
     }
 
     /// Our request for an origin was granted.
     pub(super) fn opened(&mut self, origin: u64, nonce: u64) {
         if nonce == self.nonce && self.origin.is_none() {
             self.origin = Some(origin);
-            self.proposals.acknowledge(0);
+            self.proposals.acknowledge(self.base);
             self.flush();
         }
     }
@@ -99,14 +119,14 @@ impl Outbox {
         let batch = self.builder.finish(origin, self.next_sequence);
         let pending = std::mem::take(&mut self.pending);
         self.in_flight.push_back((self.next_sequence, Instant::now(), pending));
-        self.proposals.push(self.next_sequence + 1, &batch);
+        self.proposals.push(self.base + self.next_sequence + 1, &batch);
         self.next_sequence += 1;
         self.building += 1;
     }
 
     /// A batch of ours is being applied: when it was sent and whom to tell.
     pub(super) fn applied(&mut self, sequence: u64) -> Option<(Instant, Vec<Pending>)> {
-        self.proposals.acknowledge(sequence + 1);
+        self.proposals.acknowledge(self.base + sequence + 1);
         match self.in_flight.front() {
             Some((front, _, _)) if *front == sequence => {
                 self.in_flight.pop_front().map(|(_, sent, pending)| (sent, pending))
@@ -119,7 +139,7 @@ impl Outbox {
     /// answers are lost.
     pub(super) fn skip_to(&mut self, next_sequence: u64) {
         if next_sequence > 0 {
-            self.proposals.acknowledge(next_sequence);
+            self.proposals.acknowledge(self.base + next_sequence);
         }
         while self.in_flight.front().is_some_and(|(sequence, _, _)| *sequence < next_sequence) {
             self.in_flight.pop_front();

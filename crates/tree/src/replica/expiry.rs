@@ -36,6 +36,8 @@ impl Touch {
 pub(super) struct Expiry {
     /// This node's clients.
     here: HashMap<SessionId, Touch>,
+    /// Clients that were heard and then hung up before that was reported.
+    gone: Vec<SessionId>,
     /// Leader only: when each session of the cluster was last heard of.
     heard: HashMap<SessionId, Instant>,
     checked: Option<Instant>,
@@ -48,18 +50,29 @@ impl Expiry {
     }
 
     pub(super) fn detach(&mut self, session: SessionId) {
-        self.here.remove(&session);
+        if self.here.remove(&session).is_some_and(|touch| touch.take()) {
+            self.gone.push(session);
+        }
     }
 
     /// Whom this node has heard of since the last call, as a note to the leader.
     pub(super) fn report(&mut self) -> Vec<u8> {
         let mut note = Vec::new();
+        for session in self.gone.drain(..) {
+            note.put_i64(session);
+        }
         for (session, touch) in &self.here {
             if touch.take() {
                 note.put_i64(*session);
             }
         }
         note
+    }
+
+    /// These were heard of just now.
+    pub(super) fn heard(&mut self, sessions: &[SessionId]) {
+        let now = Instant::now();
+        self.heard.extend(sessions.iter().map(|session| (*session, now)));
     }
 
     /// A node's report has come.
@@ -132,5 +145,20 @@ impl super::Replica {
         if local.attached.get(&session).is_none_or(|attached| *attached == watcher) {
             self.shared.expiry.lock().detach(session);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_hangs_up_was_still_heard() {
+        let mut expiry = Expiry::default();
+        let touch = Touch::default();
+        expiry.attach(7, touch.clone());
+        expiry.detach(7);
+        assert_eq!(expiry.report(), 7_i64.to_be_bytes());
+        assert!(expiry.report().is_empty());
     }
 }

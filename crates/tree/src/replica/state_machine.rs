@@ -57,6 +57,7 @@ struct Teller<'a> {
     local: &'a mut Local,
     pending: Vec<Pending>,
     opened: Option<(u64, u64)>,
+    attached: Vec<SessionId>,
 }
 
 impl Sink for Teller<'_> {
@@ -80,7 +81,10 @@ impl Sink for Teller<'_> {
         match &result {
             // Whoever had the session here before has lost it. The new connection, if it is here,
             // is known by `Replica::attach` once it has its answer.
-            Ok(Outcome::Attached(session, _, _)) => self.detach(*session, true),
+            Ok(Outcome::Attached(session, _, _)) => {
+                self.attached.push(*session);
+                self.detach(*session, true);
+            }
             Ok(Outcome::Expired(sessions)) if number < self.pending.len() => {
                 let expired = sessions.len() as u64;
                 self.observed.sessions_expired.fetch_add(expired, Ordering::Relaxed);
@@ -133,16 +137,30 @@ impl StateMachine for Applier {
                 observed.proposal.record_time(sent.elapsed());
                 pending
             });
-            let mut teller = Teller { observed, local: &mut local, pending, opened: None };
+            let mut teller =
+                Teller { observed, local: &mut local, pending, opened: None, attached: Vec::new() };
             let fate = machine.apply(stamp, entry.bytes, &mut teller).map_err(|error| {
                 io::Error::new(
                     io::ErrorKind::InvalidData,
                     format!("log entry {}: {error}", entry.index),
                 )
             })?;
-            if let Some((origin, nonce)) = teller.opened {
+            let Teller { opened, attached, .. } = teller;
+            if !attached.is_empty() {
+                // Whoever leads: to attach is to be heard.
+                shared.expiry.lock().heard(&attached);
+            }
+            if let Some((origin, nonce)) = opened {
                 drop(local);
-                shared.outbox.lock().opened(origin, nonce);
+                let mut outbox = shared.outbox.lock();
+                outbox.opened(origin, nonce);
+                let newest = machine.origin(shared.settings.node.0).map(|origin| origin.id);
+                if outbox.origin().is_some() && outbox.origin() != newest {
+                    outbox.reopen();
+                    drop(outbox);
+                    let local = shared.local.lock();
+                    local.subscribers.values().for_each(|subscriber| subscriber.interrupted());
+                }
             } else if ours && fate == Fate::Applied {
                 drop(local);
                 shared.outbox.lock().flush();
@@ -163,7 +181,13 @@ impl StateMachine for Applier {
         let mut machine = shared.machine.write();
         let mut local = shared.local.lock();
         let observed = &shared.observed;
-        let mut teller = Teller { observed, local: &mut local, pending: Vec::new(), opened: None };
+        let mut teller = Teller {
+            observed,
+            local: &mut local,
+            pending: Vec::new(),
+            opened: None,
+            attached: Vec::new(),
+        };
         machine.set_config(&config_text(index, members), &mut teller);
         shared.last_zxid.store(machine.last_zxid(), Ordering::Release);
     }
