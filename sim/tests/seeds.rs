@@ -1,5 +1,7 @@
 //! Some seeds in every test run; many more by hand, see `docs/simulation.md`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::process::Command;
 
 /// What the program prints, each seed in a process of its own; asserts that all promises held.

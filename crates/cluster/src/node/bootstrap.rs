@@ -42,7 +42,10 @@ pub(crate) fn standing_of<D: Disk, S: StateMachine>(
     let metrics = raft.metrics();
     let metrics = metrics.borrow_watched();
     Standing {
-        established: metrics.last_log_index.is_some_and(|index| index > 0),
+        // Knowing the first members is no sign: a new cluster's do before they have a leader. Having
+        // applied something is, even without a log: a node that was filled has.
+        established: metrics.last_log_index.is_some_and(|index| index > 0)
+            || metrics.last_applied.is_some(),
         forgetful: amnesia.is_set(),
         term: metrics.current_term,
         version: metrics.membership_config.log_id().map_or(0, |id| id.index),
