@@ -113,6 +113,8 @@ impl<'a> Tool<'a> {
             "start-foreground" => self.start_foreground(),
             "stop" => self.stop(),
             "restart" => {
+                // The real script calls itself for each half, and each says where it is.
+                self.announce();
                 self.stop();
                 self.announce();
                 self.start()

@@ -286,6 +286,11 @@ class ClientTest {
             admin.addAuthInfo("digest", "super:test".getBytes());
             Stat stat = new Stat();
             String config = new String(admin.getConfig(false, stat));
+            if (Server.NODES == 1 && config.contains("server.1=")) {
+                // A Polyport node alone is an ensemble of one (COMPAT.md).
+                assertEquals(1, config.lines().filter(line -> line.startsWith("server.")).count());
+                return;
+            }
             if (Server.NODES == 1) {
                 assertThrows(KeeperException.UnimplementedException.class,
                         () -> admin.reconfigure(null, "3", null, -1, null));
