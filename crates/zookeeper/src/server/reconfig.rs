@@ -24,7 +24,7 @@ pub(super) struct Wanted {
     version: Option<u64>,
 }
 
-/// What is refused without asking the leader, in ZooKeeper's order.
+/// What is refused without asking the leader.
 pub(super) fn check(
     request: &Request<'_>,
     replica: &Replica,
@@ -44,16 +44,18 @@ pub(super) fn check(
     if *version != -1 && *version != current {
         return Err(TreeError::BadVersion);
     }
+    // Before the servers are looked at, unlike ZooKeeper: who may not change them is not told what is
+    // wrong with them.
+    let acl = machine.acls().get(store.acl(at));
+    if !who.bypass() && !permits(acl, Perms::WRITE, &who.borrowed()) {
+        return Err(TreeError::NoAuth);
+    }
     let known = replica.status().borrow().members.clone();
     let members = reconfig::members(&known, *joining, *leaving, *new_members);
     let members = members.map_err(|error| {
         tracing::warn!(%error, "reconfig refused");
         TreeError::BadArguments
     })?;
-    let acl = machine.acls().get(store.acl(at));
-    if !who.bypass() && !permits(acl, Perms::WRITE, &who.borrowed()) {
-        return Err(TreeError::NoAuth);
-    }
     Ok(Wanted { members, version: u64::try_from(*version).ok() })
 }
 
