@@ -83,8 +83,9 @@ fn server(line: &str) -> Result<(NodeId, Member), Malformed> {
         return malformed(format!("`{key}` is not server.N"));
     };
     match id.parse() {
-        Ok(id @ 1..=254) => Ok((NodeId(id), member(value.trim())?)),
-        _ => malformed(format!("`{id}` is not a server's number, 1 to 254")),
+        // Whether a node may have it is asked later: ZooKeeper's notation allows any.
+        Ok(id @ 1..) => Ok((NodeId(id), member(value.trim())?)),
+        _ => malformed(format!("`{id}` is not a server's number")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use polyport_base::NodeId;
 use polyport_cluster::{ClusterError, Members};
 use polyport_tree::access::permits;
 use polyport_tree::replica::{Replica, config_text};
@@ -24,7 +25,7 @@ pub(super) struct Wanted {
     version: Option<u64>,
 }
 
-/// What is refused without asking the leader.
+/// What is refused without asking the leader, in ZooKeeper's order.
 pub(super) fn check(
     request: &Request<'_>,
     replica: &Replica,
@@ -44,18 +45,20 @@ pub(super) fn check(
     if *version != -1 && *version != current {
         return Err(TreeError::BadVersion);
     }
-    // Before the servers are looked at, unlike ZooKeeper: who may not change them is not told what is
-    // wrong with them.
-    let acl = machine.acls().get(store.acl(at));
-    if !who.bypass() && !permits(acl, Perms::WRITE, &who.borrowed()) {
-        return Err(TreeError::NoAuth);
-    }
     let known = replica.status().borrow().members.clone();
     let members = reconfig::members(&known, *joining, *leaving, *new_members);
     let members = members.map_err(|error| {
         tracing::warn!(%error, "reconfig refused");
         TreeError::BadArguments
     })?;
+    let acl = machine.acls().get(store.acl(at));
+    if !who.bypass() && !permits(acl, Perms::WRITE, &who.borrowed()) {
+        return Err(TreeError::NoAuth);
+    }
+    if let Some(id) = members.keys().find(|id| !id.is_valid()) {
+        tracing::warn!(%id, "reconfig refused: a server's number is 1 to {}", NodeId::MAX);
+        return Err(TreeError::BadArguments);
+    }
     Ok(Wanted { members, version: u64::try_from(*version).ok() })
 }
 
