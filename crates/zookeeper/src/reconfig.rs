@@ -34,6 +34,17 @@ fn host(text: &str) -> Result<(&str, &str), Malformed> {
     }
 }
 
+/// Whether nodes may have these numbers; the notation alone allows any.
+///
+/// # Errors
+/// If a number is beyond 254.
+pub fn check_numbers(members: &Members) -> Result<(), Malformed> {
+    match members.keys().find(|id| !id.is_valid()) {
+        Some(id) => malformed(format!("`{id}` is not a server's number, 1 to 254")),
+        None => Ok(()),
+    }
+}
+
 /// Reads what follows `server.N=`.
 ///
 /// # Errors
@@ -205,7 +216,9 @@ mod tests {
     fn what_cannot_work_is_refused() {
         assert!(members(&three(), None, Some("1,2,3"), None).is_err());
         assert!(members(&three(), None, Some("x"), None).is_err());
-        assert!(members(&three(), Some("server.300=a:1:2;3"), None, None).is_err());
+        let beyond = members(&three(), Some("server.300=a:1:2;3"), None, None).unwrap();
+        assert!(check_numbers(&beyond).is_err());
+        assert_eq!(check_numbers(&three()), Ok(()));
         assert!(members(&three(), Some("server.4=h1:2888:1;9"), None, None).is_err());
         assert!(members(&three(), Some("server.4=h4:2888:1;h1:2181"), None, None).is_err());
         // Not there: nothing to do, as in ZooKeeper.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use polyport_base::NodeId;
 use polyport_cluster::{ClusterError, Members};
 use polyport_tree::access::permits;
 use polyport_tree::replica::{Replica, config_text};
@@ -47,18 +46,16 @@ pub(super) fn check(
     }
     let known = replica.status().borrow().members.clone();
     let members = reconfig::members(&known, *joining, *leaving, *new_members);
-    let members = members.map_err(|error| {
+    let refused = |error: reconfig::Malformed| {
         tracing::warn!(%error, "reconfig refused");
         TreeError::BadArguments
-    })?;
+    };
+    let members = members.map_err(refused)?;
     let acl = machine.acls().get(store.acl(at));
     if !who.bypass() && !permits(acl, Perms::WRITE, &who.borrowed()) {
         return Err(TreeError::NoAuth);
     }
-    if let Some(id) = members.keys().find(|id| !id.is_valid()) {
-        tracing::warn!(%id, "reconfig refused: a server's number is 1 to {}", NodeId::MAX);
-        return Err(TreeError::BadArguments);
-    }
+    reconfig::check_numbers(&members).map_err(refused)?;
     Ok(Wanted { members, version: u64::try_from(*version).ok() })
 }
 
