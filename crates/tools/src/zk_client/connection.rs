@@ -85,6 +85,14 @@ pub(super) fn run(shared: Arc<Shared>) {
                 // It may be closed already.
                 let _ = stream.shutdown(Shutdown::Both);
             }
+            inner.closing
+        };
+        // Before anyone can see the new state or a failed request: who sees either has the event.
+        if !closing {
+            shared.deliver(&WatchedEvent::session(event));
+        }
+        let closing = {
+            let mut inner = shared.inner.lock();
             inner.state = state;
             inner.failed_attempts += 1;
             inner.fail_all(code);
@@ -97,7 +105,6 @@ pub(super) fn run(shared: Arc<Shared>) {
         if closing {
             break;
         }
-        shared.deliver(&WatchedEvent::session(event));
         if !go_on {
             finish(&shared, state, true);
             return;

@@ -162,7 +162,7 @@ fn refused_credentials_end_the_session() {
     }]);
     let (_, text) = run(&address, "", "addauth digest\nls /\nls /\n");
     thread.join().unwrap();
-    // The refusal arrives while the first `ls` waits, or before it; the second comes after.
+    // The refusal arrives while the first `ls` waits, or before it; whoever sees it has the event.
     assert!(
         text.contains("WatchedEvent state:AuthFailed type:None path:null zxid: -1\n"),
         "{text}"
