@@ -26,7 +26,7 @@ pub(crate) use status::{Heard, Shared};
 pub use status::{Standing, Status};
 
 use crate::observed::{self, Observed, Peer};
-use crate::raft::{Dialer, Inbound, LogStore, MachineStore, Raft, WalWorker, serve};
+use crate::raft::{Dialer, Inbound, LogStore, MachineStore, Raft, WalWorker, keep_up, serve};
 use crate::transport::{Connection, Secret, Tcp, TcpListener, Transport};
 use crate::{Members, Proposals, StateMachine};
 
@@ -214,12 +214,15 @@ impl Cluster {
             mark.make()?;
             amnesia.begin();
         }
+        let upkeep = wal.upkeep();
         let worker = WalWorker::new(wal, jobs, options.durable, observed.clone());
         match options.simulated_sync {
             Some(delay) => drop(tokio::spawn(worker.run_simulated(delay))),
             None => {
                 let thread = std::thread::Builder::new().name("log-writer".to_owned());
                 thread.spawn(move || worker.run())?;
+                let thread = std::thread::Builder::new().name("log-upkeep".to_owned());
+                thread.spawn(move || keep_up(&upkeep))?;
             }
         }
         let shared = Shared::default();

@@ -3,7 +3,8 @@
 //!
 //! - [`disk`]: the [`Disk`] trait with two implementations, the operating system's and one in memory
 //!   that loses what was not synced and fails on demand.
-//! - [`wal`]: the journal. [`Wal`] appends, [`WalReader`] reads what was flushed.
+//! - [`wal`]: the journal. [`Wal`] appends, [`WalReader`] reads what was flushed, [`wal::Upkeep`] removes
+//!   what was purged and has the next segment ready.
 //! - [`snapshot`]: one file per snapshot, checked chunk by chunk.
 //! - [`lock`]: one process per data directory.
 //!
@@ -36,6 +37,9 @@
 //!
 //! Every segment begins with the latest purged, vote and mark records, so that older segments are
 //! needed for their entries only. Zero bytes after the last record are reserved space.
+//!
+//! `log.spare` is the next segment's file while it is being written full of zeros, by [`wal::Upkeep`];
+//! opening the journal removes it.
 //!
 //! **A torn end or corruption?** Bytes that are no record are a torn end, which is cut off and
 //! reported, if they are in the last segment, behind its opening, and no valid record behind them

@@ -19,7 +19,7 @@ pub(crate) use runtime::Runtime;
 pub(crate) use runtime::seed_thread_rng;
 pub(crate) use serve::{Inbound, serve};
 pub(crate) use state_machine::MachineStore;
-pub(crate) use wal_worker::WalWorker;
+pub(crate) use wal_worker::{WalWorker, keep_up};
 
 use crate::Member;
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use openraft::storage::IOFlushed;
 use polyport_storage::disk::Disk;
-use polyport_storage::wal::{Wal, WalError};
+use polyport_storage::wal::{Upkeep, Wal, WalError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Types;
@@ -78,6 +78,9 @@ impl<D: Disk> WalWorker<D> {
         while self.jobs.recv_many(&mut self.group, GROUP).await > 0 {
             tokio::time::sleep(delay()).await;
             self.work();
+            if let Err(error) = self.wal.upkeep().settle() {
+                warn(&error);
+            }
         }
     }
 
@@ -128,6 +131,16 @@ impl<D: Disk> WalWorker<D> {
             }
         }
     }
+}
+
+/// Removes what was purged and has the next segment ready until the journal is gone. For a thread of
+/// its own.
+pub(crate) fn keep_up<D: Disk>(upkeep: &Upkeep<D>) {
+    upkeep.run(|error| warn(&error));
+}
+
+fn warn(error: &WalError) {
+    tracing::warn!(%error, "upkeep of the transaction log failed; it goes on without");
 }
 
 fn copy(result: &Result<(), WalError>) -> std::io::Result<()> {

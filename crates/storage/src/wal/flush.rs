@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::error::WalError;
 use super::frame::{self, Kind, Position};
 use super::segment::{HEADER_BYTES, Header, Segment};
+use super::upkeep::SPARE;
 use super::{Blobs, Location, Pending, Shared, Wal};
 use crate::disk::{Disk, DiskFile};
 
@@ -21,11 +22,16 @@ impl<D: Disk> Wal<D> {
     pub fn flush(&mut self, durable: bool) -> Result<(), WalError> {
         self.usable()?;
         if !self.buffer.is_empty() {
-            self.sealed |= self.end >= u64::from(self.options.segment_bytes);
+            let full = self.end + self.buffer.len() as u64 > u64::from(self.options.segment_bytes);
+            let better = !self.zeroed && self.upkeep.ready();
+            self.sealed |= self.end > self.opening && (full || better);
             if self.sealed {
                 self.roll()?;
             }
+            let before = (self.end, self.written);
             self.write()?;
+            self.written += self.end - before.0;
+            self.upkeep.written(before.1, self.written);
         }
         if durable && self.synced != self.position() {
             self.sync("sync", &self.live.clone())?;
@@ -35,12 +41,12 @@ impl<D: Disk> Wal<D> {
     }
 
     /// Forgets the entries up to `to`, of which `name` is the caller's opaque name, durably, and
-    /// removes the segments that are then without use. `to` may lie beyond the last entry, as after
+    /// leaves the segments that are then without use to [`Wal::upkeep`]. `to` may lie beyond the last entry, as after
     /// the installation of a snapshot: the next entry is then `to + 1`. Flushes what is buffered. An
     /// index already purged changes nothing.
     ///
     /// # Errors
-    /// As [`Wal::flush`]. An error while removing files leaves them for the next purge or open.
+    /// As [`Wal::flush`].
     pub fn purge_to(&mut self, to: u64, name: &[u8]) -> Result<(), WalError> {
         self.usable()?;
         if self.blobs.purged.as_ref().is_some_and(|(purged, _)| *purged >= to) {
@@ -52,7 +58,8 @@ impl<D: Disk> Wal<D> {
         self.blobs_changed = true;
         self.next = self.next.max(Some(to + 1));
         self.flush(true)?;
-        self.remove_unused()
+        self.retire_unused();
+        Ok(())
     }
 
     /// Flushes durably and gives the reserved but unused space back.
@@ -79,7 +86,9 @@ impl<D: Disk> Wal<D> {
             self.reserved = reserve;
         }
         let live = &self.live;
+        self.torn = true;
         live.file.write_at(&self.buffer, self.end).map_err(WalError::io("write to", &live.path))?;
+        self.torn = false;
         let (segment, start) = (live.ordinal, self.end as u32);
         let mut shared = self.shared.write();
         for pending in self.pending.drain(..) {
@@ -115,8 +124,11 @@ impl<D: Disk> Wal<D> {
     /// Ends the live segment and begins the next.
     fn roll(&mut self) -> Result<(), WalError> {
         let old = self.live.clone();
-        old.file.set_len(self.end).map_err(WalError::io("cut to length", &old.path))?;
-        self.reserved = self.end;
+        // One that is full of zeros has little left, and keeps its length for its next life.
+        if !self.zeroed || self.torn {
+            old.file.set_len(self.end).map_err(WalError::io("cut to length", &old.path))?;
+            self.reserved = self.end;
+        }
         self.sync("sync", &old)?;
         self.synced = self.position();
         let header = Header {
@@ -126,7 +138,9 @@ impl<D: Disk> Wal<D> {
             opening_bytes: 0,
         };
         let opening = opening(header, &self.flushed, self.synced);
-        let live = create(&self.disk, &self.dir, header, &opening)?;
+        let spare = self.upkeep.take();
+        let zeroed = spare.is_some();
+        let live = create(&self.disk, &self.dir, header, &opening, spare)?;
         if let Err(source) = self.disk.sync_dir(&self.dir) {
             self.poison = Some(format!("sync {}: {source}", self.dir.display()));
             return Err(WalError::Io { op: "sync", file: self.dir.clone(), source });
@@ -134,32 +148,23 @@ impl<D: Disk> Wal<D> {
         self.shared.write().segments.insert(live.ordinal, live.clone());
         self.live = live;
         self.end = opening.len() as u64;
-        self.reserved = self.end;
+        self.opening = self.end;
+        self.written = 0;
+        self.reserved = if zeroed { self.options.segment_bytes.into() } else { self.end };
+        self.zeroed = zeroed;
+        self.torn = false;
         self.synced = self.position();
         self.sealed = false;
         Ok(())
     }
 
-    /// Removes the oldest segments as long as they hold no entry that is still there.
-    fn remove_unused(&mut self) -> Result<(), WalError> {
-        let first_used = {
-            let shared = self.shared.read();
-            shared.index.first_segment().unwrap_or(self.live.ordinal)
-        };
-        let unused = take_before(&mut self.shared.write(), first_used);
-        for (i, segment) in unused.iter().enumerate() {
-            if let Err(source) = self.disk.remove(&segment.path) {
-                let mut shared = self.shared.write();
-                shared.segments.extend(unused[i..].iter().map(|s| (s.ordinal, s.clone())));
-                return Err(WalError::Io { op: "remove", file: segment.path.clone(), source });
-            }
-        }
-        if unused.is_empty() {
-            return Ok(());
-        }
-        // Names that come back after a crash are recognised as purged, so that a failure here does
-        // not poison.
-        self.disk.sync_dir(&self.dir).map_err(WalError::io("sync", &self.dir))
+    /// Gives up the oldest segments as long as they hold no entry that is still there.
+    pub(super) fn retire_unused(&mut self) {
+        let mut shared = self.shared.write();
+        let first_used = shared.index.first_segment().unwrap_or(self.live.ordinal);
+        let unused = take_before(&mut shared, first_used);
+        drop(shared);
+        self.upkeep.retire(unused);
     }
 }
 
@@ -196,11 +201,18 @@ pub(super) fn create<D: Disk>(
     dir: &std::path::Path,
     header: Header,
     opening: &[u8],
+    spare: Option<D::File>,
 ) -> Result<Segment<D::File>, WalError> {
     let name = header.name().to_string();
     let path = dir.join(&name);
-    let temporary = dir.join(name + ".tmp");
-    let file = disk.create(&temporary).map_err(WalError::io("create", &temporary))?;
+    let (temporary, file) = match spare {
+        Some(file) => (dir.join(SPARE), file),
+        None => {
+            let temporary = dir.join(name + ".tmp");
+            let file = disk.create(&temporary).map_err(WalError::io("create", &temporary))?;
+            (temporary, file)
+        }
+    };
     file.write_at(opening, 0).map_err(WalError::io("write to", &temporary))?;
     file.sync_data().map_err(WalError::io("sync", &temporary))?;
     disk.rename(&temporary, &path).map_err(WalError::io("rename", &temporary))?;

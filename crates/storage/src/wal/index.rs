@@ -66,7 +66,9 @@ impl Index {
     /// Forgets the entries from `from` on.
     pub fn truncate(&mut self, from: u64) {
         let Some(base) = self.base else { return };
-        if let Some(keep) = from.checked_sub(base) {
+        // What is left must not depend on where the list began: a journal that is read from a later
+        // segment on begins elsewhere.
+        if let Some(keep) = from.checked_sub(base).filter(|keep| *keep > 0) {
             self.locations.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
             return;
         }

@@ -11,6 +11,7 @@ mod scan;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub use frame::Position;
 pub use options::WalOptions;
 pub use reader::WalReader;
 pub use recover::{Cut, Recovered};
+pub use upkeep::Upkeep;
 
 use crate::disk::Disk;
 use frame::{FRAME_BYTES, Kind};
@@ -46,6 +48,15 @@ pub struct Wal<D: Disk> {
     end: u64,
     /// The length up to which the live segment is reserved.
     reserved: u64,
+    /// Bytes of the live segment's opening.
+    opening: u64,
+    /// Bytes written to the live segment since it is live here.
+    written: u64,
+    /// Whether what is reserved was written full of zeros, so that syncs are at their fastest.
+    zeroed: bool,
+    /// Whether a write that failed may have left something behind the end.
+    torn: bool,
+    upkeep: Upkeep<D>,
     /// All before this is durable.
     synced: Position,
     /// Once set, the live segment gets no more bytes even if beginning the next one fails.
@@ -212,6 +223,12 @@ impl<D: Disk> Wal<D> {
         WalReader { shared: self.shared.clone(), salt: self.salt }
     }
 
+    /// Makes the next segment ready and removes purged ones. Somebody has to run it: without, space is
+    /// not given back before the journal is opened again.
+    pub fn upkeep(&self) -> Upkeep<D> {
+        self.upkeep.clone()
+    }
+
     /// The index of the first entry once the buffered changes are made.
     fn first_pending(&self) -> Option<u64> {
         let shared = self.shared.read();
@@ -259,5 +276,11 @@ impl<D: Disk> Wal<D> {
             Some(reason) => Err(WalError::Poisoned { reason: reason.clone() }),
             None => Ok(()),
         }
+    }
+}
+
+impl<D: Disk> Drop for Wal<D> {
+    fn drop(&mut self) {
+        self.upkeep.close();
     }
 }

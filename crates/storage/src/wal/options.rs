@@ -7,7 +7,7 @@ use super::error::WalError;
 pub struct WalOptions {
     /// Disk space is reserved in steps of this many bytes. Default 64 MiB.
     pub prealloc_bytes: u32,
-    /// A new segment is begun when one has passed this many bytes. At most 1 GiB. Default 64 MiB.
+    /// A new segment is begun before one would pass this many bytes. At most 1 GiB. Default 64 MiB.
     pub segment_bytes: u32,
     /// The largest payload of one record in bytes. At most 1 GiB. Default 64 MiB.
     pub max_record_bytes: u32,

@@ -12,6 +12,7 @@ use super::frame::{Frame, Kind, Position};
 use super::index::{Index, Location};
 use super::scan::{self, Window};
 use super::segment::{Header, Name, Segment};
+use super::upkeep::{SPARE, Upkeep};
 use super::{Blobs, Shared, Wal, WalOptions};
 use crate::disk::{Disk, DiskFile};
 
@@ -53,7 +54,8 @@ struct Replay<D: Disk> {
     blobs: Blobs,
     salt: u32,
     segments: BTreeMap<u32, Segment<D::File>>,
-    /// Where the last segment's records end, and up to where they are proven durable.
+    /// Where the last segment's opening and its records end, and up to where they are proven durable.
+    opening: u64,
     end: u64,
     proven: u64,
     cut: Option<Cut>,
@@ -69,7 +71,7 @@ pub(super) fn open<D: Disk>(
     if names.is_empty() {
         let header = Header { ordinal: 1, next: None, salt: options.new_salt(), opening_bytes: 0 };
         let opening = flush::opening(header, &Blobs::default(), Position::default());
-        flush::create(&disk, dir, header, &opening)?;
+        flush::create(&disk, dir, header, &opening, None)?;
         disk.sync_dir(dir).map_err(WalError::io("sync", dir))?;
         names.push(header.name());
     }
@@ -81,6 +83,7 @@ pub(super) fn open<D: Disk>(
         blobs: Blobs::default(),
         salt: 0,
         segments: BTreeMap::new(),
+        opening: 0,
         end: 0,
         proven: 0,
         cut: None,
@@ -100,11 +103,13 @@ pub(super) fn open<D: Disk>(
     replay.into_wal(disk, dir, options)
 }
 
-/// The segments' names in order; what an interrupted creation left is removed.
+/// The segments' names in order; what an interrupted creation left is removed, and the spare, of
+/// which nobody knows how far it was zeroed.
 fn find<D: Disk>(disk: &D, dir: &Path) -> Result<Vec<Name>, WalError> {
     let mut names = Vec::new();
     for file in disk.list(dir).map_err(WalError::io("list", dir))? {
-        if file.strip_suffix(".tmp").is_some_and(|name| Name::parse(name).is_some()) {
+        let unfinished = file.strip_suffix(".tmp").is_some_and(|name| Name::parse(name).is_some());
+        if unfinished || file == SPARE {
             let path = dir.join(file);
             disk.remove(&path).map_err(WalError::io("remove", &path))?;
         } else if let Some(name) = Name::parse(&file) {
@@ -143,7 +148,8 @@ impl<D: Disk> Replay<D> {
                 format!("the next entry should be {said}, but the one before leads to {found}");
             return Err(WalError::corrupt(&path, 0, what));
         }
-        self.proven = header.opening_bytes.into();
+        self.opening = header.opening_bytes.into();
+        self.proven = self.opening;
         let end = scan::records(&mut window, &header, |offset, frame, payload| {
             self.record(&path, &header, offset, frame, payload)
         })?;
@@ -241,7 +247,8 @@ impl<D: Disk> Replay<D> {
             cut: self.cut,
             segments: self.segments.len(),
         };
-        let wal = Wal {
+        let mut wal = Wal {
+            upkeep: Upkeep::new(disk.clone(), dir, options.segment_bytes),
             disk,
             dir: dir.to_path_buf(),
             options,
@@ -250,6 +257,10 @@ impl<D: Disk> Replay<D> {
             live,
             end: self.end,
             reserved,
+            opening: self.opening,
+            written: 0,
+            zeroed: false,
+            torn: false,
             sealed: false,
             buffer: Vec::new(),
             pending: Vec::new(),
@@ -260,6 +271,8 @@ impl<D: Disk> Replay<D> {
             poison: None,
             shared: Arc::new(RwLock::new(Shared { index: self.index, segments: self.segments })),
         };
+        // Those that a purge gave up and nobody came to remove.
+        wal.retire_unused();
         Ok((wal, recovered))
     }
 }

@@ -8,6 +8,7 @@ use crate::disk::{DiskFile as _, Fault, SimDisk};
 mod decay;
 mod model;
 mod purge;
+mod spare;
 
 const DIR: &str = "/wal";
 

@@ -14,6 +14,7 @@ enum Step {
     Mark,
     Flush(bool),
     Purge(u8),
+    Upkeep,
     Crash(u64),
     Kill,
     /// The disk fills up after that many bytes, or fails after that many operations.
@@ -28,6 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Mark),
         8 => any::<bool>().prop_map(Step::Flush),
         1 => any::<u8>().prop_map(Step::Purge),
+        4 => Just(Step::Upkeep),
         2 => any::<u64>().prop_map(Step::Crash),
         1 => Just(Step::Kill),
         1 => (0..6000u64).prop_map(|n| Step::Fault(Some(Fault::FullAfterBytes(n)))),
@@ -131,6 +133,8 @@ fn apply(step: &Step, disk: &SimDisk, wal: &mut Wal<SimDisk>, history: &mut Hist
                 history.durable();
             }
         }
+        // Its failures are no danger to the journal.
+        Step::Upkeep => drop(wal.upkeep().settle()),
         Step::Fault(fault) => disk.set_fault(*fault),
         Step::Crash(seed) => {
             disk.crash(*seed);

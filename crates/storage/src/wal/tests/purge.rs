@@ -14,6 +14,7 @@ fn purging_removes_whole_segments_and_keeps_the_values() {
     }
     let old_reader = wal.reader();
     wal.purge_to(90, b"ninety").unwrap();
+    wal.upkeep().settle().unwrap();
     assert_eq!(wal.first_index(), Some(91));
     assert_eq!(old_reader.entries(), 91..100);
     disk.crash(0);
@@ -55,7 +56,9 @@ fn any_subset_of_purged_segments_may_come_back() {
         }
         // The removals happen, the directory's sync does not.
         disk.set_fault(Some(Fault::FailAfterSyncs(1)));
-        wal.purge_to(70, b"seventy").unwrap_err();
+        wal.purge_to(70, b"seventy").unwrap();
+        wal.upkeep().settle().unwrap_err();
+        wal.upkeep().settle().unwrap();
         disk.crash(seed);
         let (mut wal, recovered) = open(&disk);
         assert_eq!((recovered.first_index, recovered.last_index), (Some(71), Some(79)));
@@ -85,4 +88,21 @@ fn a_missing_segment_that_was_not_purged_is_corruption() {
         disk.create(&path).unwrap().write_at(&bytes, 0).unwrap();
     }
     open(&disk);
+}
+
+#[test]
+fn segments_that_a_purge_gave_up_are_given_up_again_after_a_restart() {
+    let disk = SimDisk::new();
+    let (mut wal, _) = open(&disk);
+    for index in 0..80 {
+        append(&mut wal, index..index + 1, 1);
+        wal.flush(true).unwrap();
+    }
+    wal.purge_to(75, b"").unwrap();
+    drop(wal);
+    let before = disk.list(Path::new(DIR)).unwrap().len();
+    let (wal, _) = open(&disk);
+    wal.upkeep().settle().unwrap();
+    let after = disk.list(Path::new(DIR)).unwrap().len();
+    assert!(before >= 8 && after < 5, "{before} files, then {after}");
 }
