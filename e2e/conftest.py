@@ -11,6 +11,7 @@ from kazoo.client import KazooClient
 from harness.cluster import Cluster
 from harness.raw import Raw
 from harness.settings import Settings
+from harness.wait import until
 
 _names = itertools.count(1)
 _clusters = []
@@ -139,3 +140,19 @@ def raw(cluster):
     yield make
     for connection in made:
         connection.close()
+
+
+@pytest.fixture
+def end_session(raw):
+    """Closes a session under its client, as an administrator or a thief of its password can."""
+    def end(client_id):
+        session, password = client_id
+
+        def is_over():
+            thief = raw(session=session, password=password)
+            thief.close()
+            return not thief.session
+
+        # The owner comes back at once; where it is quicker than the closing, the session goes on.
+        until(is_over, 10, "the end of the session")
+    return end

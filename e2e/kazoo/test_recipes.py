@@ -97,12 +97,10 @@ def test_lock_cancel(connect, base):
         assert outcome.get(timeout=5) == "cancelled"
 
 
-def test_lock_of_an_expired_session_is_free(connect, raw, base):
+def test_lock_of_an_expired_session_is_free(connect, end_session, base):
     a, b = connect(timeout=1.0), connect()
     assert a.Lock(base + "/l", "a").acquire()
-    session, password = a.client_id
-    thief = raw(session=session, password=password)
-    thief.close()
+    end_session(a.client_id)
     assert b.Lock(base + "/l", "b").acquire(timeout=10)
 
 
