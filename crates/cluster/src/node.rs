@@ -2,6 +2,7 @@
 
 mod amnesia;
 mod bootstrap;
+mod purging;
 mod reconfigure;
 mod sending;
 mod status;
@@ -26,7 +27,7 @@ pub(crate) use status::{Heard, Shared};
 pub use status::{Standing, Status};
 
 use crate::observed::{self, Observed, Peer};
-use crate::raft::{Dialer, Inbound, LogStore, MachineStore, Raft, WalWorker, keep_up, serve};
+use crate::raft::{self, Dialer, Inbound, LogStore, MachineStore, Raft, WalWorker, keep_up, serve};
 use crate::transport::{Connection, Secret, Tcp, TcpListener, Transport};
 use crate::{Members, Proposals, StateMachine};
 
@@ -45,12 +46,17 @@ pub struct Options {
     pub snapshot_dir: PathBuf,
     /// Snapshots that stay on disk.
     pub snapshots_kept: usize,
+    /// How often those beyond are removed, the first time at the start; without it, whenever there
+    /// is a new one.
+    pub purge_every: Option<Duration>,
     /// Entries of the log that stay after a snapshot, so that a node a little behind needs none.
     pub log_kept: u64,
     /// The journal's files.
     pub wal: WalOptions,
     /// Whether to sync the log before a proposal counts (`forceSync`).
     pub durable: bool,
+    /// A sync of the log that takes longer is warned of and counted.
+    pub slow_sync: Duration,
     /// Interval of the leader's heartbeats.
     pub heartbeat: Duration,
     /// Shortest and longest silence of the leader before an election.
@@ -74,9 +80,11 @@ impl Options {
             log_dir: data_dir.join("log"),
             snapshot_dir: data_dir.join("snapshot"),
             snapshots_kept: 3,
+            purge_every: None,
             log_kept: 1000,
             wal: WalOptions::default(),
             durable: true,
+            slow_sync: Duration::from_secs(1),
             heartbeat: Duration::from_millis(50),
             election: (Duration::from_millis(150), Duration::from_millis(300)),
             tls: None,
@@ -201,7 +209,10 @@ impl Cluster {
         let machine = MachineStore::open(
             machine,
             snapshots.clone(),
-            options.snapshots_kept,
+            raft::Keeping {
+                snapshots: options.snapshots_kept,
+                purges: options.purge_every.is_none(),
+            },
             observed.clone(),
             options.simulated_sync.is_some(),
         )?;
@@ -215,7 +226,8 @@ impl Cluster {
             amnesia.begin();
         }
         let upkeep = wal.upkeep();
-        let worker = WalWorker::new(wal, jobs, options.durable, observed.clone());
+        let durability = raft::Durability { sync: options.durable, slow: options.slow_sync };
+        let worker = WalWorker::new(wal, jobs, durability, observed.clone());
         match options.simulated_sync {
             Some(delay) => drop(tokio::spawn(worker.run_simulated(delay))),
             None => {
@@ -232,6 +244,11 @@ impl Cluster {
         let raft = raft.await.map_err(io::Error::other)?;
         let heard = Heard::default();
         let status = status::follow(&options, &raft, heard.clone(), shared);
+        if let Some(every) = options.purge_every {
+            let purge =
+                purging::Purge { snapshots: snapshots.clone(), keep: options.snapshots_kept };
+            tokio::spawn(purge.run(every, status.clone(), options.simulated_sync.is_some()));
+        }
         let change = Change::new(dialer.clone());
         let inbound = Inbound {
             raft: raft.clone(),

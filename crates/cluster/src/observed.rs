@@ -17,6 +17,8 @@ use crate::node::{Standing, Status};
 pub struct Observed {
     /// Time of each write of the log to disk, with its sync.
     pub sync: Summary,
+    /// Those of them that took longer than they should (`fsync.warningthresholdms`).
+    pub slow_syncs: AtomicU64,
     /// Jobs that shared one of these.
     pub sync_batch: Summary,
     /// Time of writing each snapshot.

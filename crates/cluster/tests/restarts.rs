@@ -99,10 +99,14 @@ fn options(node: u64, ports: &[u16], dir: &Path) -> Options {
 }
 
 async fn start(node: u64, ports: &[u16], dir: &Path) -> Node {
+    start_as(options(node, ports, dir), ports).await
+}
+
+async fn start_as(options: Options, ports: &[u16]) -> Node {
     let kept = Kept::default();
-    let listen = format!("127.0.0.1:{}", ports[node as usize - 1]);
+    let listen = format!("127.0.0.1:{}", ports[options.node.0 as usize - 1]);
     let cluster = Cluster::start_tcp(
-        options(node, ports, dir),
+        options,
         &listen,
         Secret::new("s"),
         Box::new(kept.clone()),
@@ -244,5 +248,81 @@ async fn filled_nodes_agree_and_full_ones_are_refused() {
     nodes[0].kept.1.push(7, b"!");
     for node in &nodes {
         until("the same everywhere", || content(node) == b"before!").await;
+    }
+}
+
+fn snapshots(dir: &Directory) -> usize {
+    let files = std::fs::read_dir(dir.path().join("1/snapshot")).unwrap();
+    let name = |file: std::io::Result<std::fs::DirEntry>| file.unwrap().file_name();
+    let names = files.map(|file| name(file).to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("snapshot.") && !name.ends_with(".tmp")).count()
+}
+
+/// Writes and makes a snapshot of it, so many times.
+async fn make_snapshots(node: &Node, dir: &Directory, count: u8, kept: impl Fn(u8) -> usize) {
+    for number in 1..=count {
+        let before = content(node).len();
+        node.kept.1.push(before as u64 + 1, &[number]);
+        until("applied", || content(node).len() == before + 1).await;
+        let made = node.cluster.observed().newest_snapshot();
+        node.cluster.snapshot().await.unwrap();
+        until("a snapshot", || node.cluster.observed().newest_snapshot() != made).await;
+        assert_eq!(snapshots(dir), kept(number), "after {number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_interval_old_snapshots_go_when_a_new_one_comes() {
+    let dir = Directory::new("purging-at-once");
+    let ports = free_ports(1);
+    let node = start(1, &ports, dir.path()).await;
+    leader(&[&node]).await;
+    make_snapshots(&node, &dir, 5, |number| number.min(3).into()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_snapshots_stay_until_the_purge_task_runs_which_is_first_at_the_start() {
+    let dir = Directory::new("purging-by-the-clock");
+    let ports = free_ports(1);
+    let by_the_hour = |ports: &[u16]| {
+        let hour = Some(Duration::from_secs(3600));
+        Options { purge_every: hour, ..options(1, ports, dir.path()) }
+    };
+    let node = start_as(by_the_hour(&ports), &ports).await;
+    leader(&[&node]).await;
+    make_snapshots(&node, &dir, 5, usize::from).await;
+    node.cluster.shutdown().await;
+    // Its old listener still has the port.
+    let ports = free_ports(1);
+    let node = start_as(by_the_hour(&ports), &ports).await;
+    until("purged to three", || snapshots(&dir) == 3).await;
+    leader(&[&node]).await;
+    node.cluster.shutdown().await;
+    let ports = free_ports(1);
+    let often = Options { purge_every: Some(Duration::from_millis(20)), ..by_the_hour(&ports) };
+    let node = start_as(often, &ports).await;
+    leader(&[&node]).await;
+    node.kept.1.push(content(&node).len() as u64 + 1, &[7]);
+    until("applied", || content(&node).len() == 6).await;
+    let made = node.cluster.observed().newest_snapshot();
+    node.cluster.snapshot().await.unwrap();
+    until("a snapshot", || node.cluster.observed().newest_snapshot() != made).await;
+    until("purged again", || snapshots(&dir) == 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_syncs_over_the_threshold_are_counted_as_slow() {
+    let dir = Directory::new("slow-sync");
+    for (slow, every) in [(Duration::ZERO, true), (Duration::MAX, false)] {
+        let ports = free_ports(1);
+        let node = start_as(Options { slow_sync: slow, ..options(1, &ports, dir.path()) }, &ports);
+        let node = node.await;
+        leader(&[&node]).await;
+        node.cluster.shutdown().await;
+        let observed = node.cluster.observed();
+        let synced = || observed.sync.numbers().count;
+        let slow = || observed.slow_syncs.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(synced() > 0);
+        until("each counted or none", || slow() == if every { synced() } else { 0 }).await;
     }
 }

@@ -18,8 +18,8 @@ pub(crate) use network::{Dialer, Kind, question};
 pub(crate) use runtime::Runtime;
 pub(crate) use runtime::seed_thread_rng;
 pub(crate) use serve::{Inbound, serve};
-pub(crate) use state_machine::MachineStore;
-pub(crate) use wal_worker::{WalWorker, keep_up};
+pub(crate) use state_machine::{Keeping, MachineStore};
+pub(crate) use wal_worker::{Durability, WalWorker, keep_up};
 
 use crate::Member;
 

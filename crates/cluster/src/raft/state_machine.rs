@@ -11,7 +11,7 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
 use polyport_base::NodeId;
 use polyport_storage::disk::Disk;
-use polyport_storage::snapshot::SnapshotStore;
+use polyport_storage::snapshot::{SnapshotError, SnapshotStore};
 
 use super::{Entry, LogId, Proposal, SnapshotMeta, StoredMembership, Types, codec};
 use crate::machine::{Committed, SnapshotWrite};
@@ -23,12 +23,30 @@ pub(crate) struct SnapshotFile(pub(crate) u64);
 
 type RaftSnapshot = openraft::alias::SnapshotOf<Types, SnapshotFile>;
 
+/// Which snapshots stay on disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keeping {
+    /// This many, and at least one.
+    pub(crate) snapshots: usize,
+    /// Whether the others are removed when there is a new one; otherwise somebody else does.
+    pub(crate) purges: bool,
+}
+
+impl Keeping {
+    fn after_new<D: Disk>(self, store: &SnapshotStore<D>) -> Result<(), SnapshotError> {
+        match self.purges {
+            true => store.purge_keeping(self.snapshots.max(1)).map(drop),
+            false => Ok(()),
+        }
+    }
+}
+
 struct Inner<D: Disk, S> {
     machine: S,
     applied: Option<LogId>,
     membership: StoredMembership,
     store: SnapshotStore<D>,
-    keep: usize,
+    keeping: Keeping,
     observed: Arc<Observed>,
     /// Snapshots are written in place, not on a thread.
     in_place: bool,
@@ -51,15 +69,15 @@ fn members(membership: &StoredMembership) -> Members {
 }
 
 impl<D: Disk, S: StateMachine> MachineStore<D, S> {
-    /// Loads the newest valid snapshot, if there is one. `keep`: how many snapshots stay on disk.
-    /// `in_place`: for simulations, which have one thread only.
+    /// Loads the newest valid snapshot, if there is one. `in_place`: for simulations, which have one
+    /// thread only.
     ///
     /// # Errors
     /// If the disk cannot be read or the snapshot cannot be restored.
     pub(crate) fn open(
         mut machine: S,
         store: SnapshotStore<D>,
-        keep: usize,
+        keeping: Keeping,
         observed: Arc<Observed>,
         in_place: bool,
     ) -> io::Result<Self> {
@@ -79,8 +97,7 @@ impl<D: Disk, S: StateMachine> MachineStore<D, S> {
             observed.snapshot_load.record_time(since.elapsed());
             observed.has_snapshot(applied.map_or(0, |id| id.index));
         }
-        let keep = keep.max(1);
-        let inner = Inner { machine, applied, membership, store, keep, observed, in_place };
+        let inner = Inner { machine, applied, membership, store, keeping, observed, in_place };
         Ok(Self(Arc::new(Mutex::new(inner))))
     }
 
@@ -176,8 +193,7 @@ impl<D: Disk, S: StateMachine> RaftStateMachine<Types> for MachineStore<D, S> {
         inner.machine.restore(&mut reader)?;
         inner.applied = meta.last_log_id;
         inner.membership = meta.last_membership.clone();
-        let keep = inner.keep;
-        inner.store.purge_keeping(keep)?;
+        inner.keeping.after_new(&inner.store)?;
         Ok(())
     }
 
@@ -205,9 +221,9 @@ impl<D: Disk, S: StateMachine> RaftSnapshotBuilder<Types> for Builder<D, S> {
         let Some(write) = self.write.take() else {
             return Err(io::Error::other("this snapshot was already written"));
         };
-        let (store, keep, observed, in_place) = {
+        let (store, keeping, observed, in_place) = {
             let inner = self.store.0.lock();
-            (inner.store.clone(), inner.keep, inner.observed.clone(), inner.in_place)
+            (inner.store.clone(), inner.keeping, inner.observed.clone(), inner.in_place)
         };
         let since = Instant::now();
         let meta = self.meta.clone();
@@ -216,7 +232,7 @@ impl<D: Disk, S: StateMachine> RaftSnapshotBuilder<Types> for Builder<D, S> {
             let mut out = store.create(index, &codec::encode_meta(&meta))?;
             write.write_to(&mut out)?;
             out.finish()?;
-            store.purge_keeping(keep)?;
+            keeping.after_new(&store)?;
             Ok(())
         };
         let written = match in_place {

@@ -2,7 +2,8 @@
 //! tells all who waited. Appends, votes and truncations keep their order.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use openraft::storage::IOFlushed;
@@ -41,11 +42,20 @@ pub(crate) enum Job {
 /// Most jobs that share one sync.
 const GROUP: usize = 1024;
 
+/// When what was written counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Durability {
+    /// Whether to sync before telling anybody (`forceSync`).
+    pub(crate) sync: bool,
+    /// A sync that takes longer is warned of and counted.
+    pub(crate) slow: Duration,
+}
+
 /// Owns the journal.
 pub(crate) struct WalWorker<D: Disk> {
     wal: Wal<D>,
     jobs: mpsc::UnboundedReceiver<Job>,
-    durable: bool,
+    durability: Durability,
     group: Vec<Job>,
     observed: Arc<Observed>,
 }
@@ -56,14 +66,14 @@ enum Waiter {
 }
 
 impl<D: Disk> WalWorker<D> {
-    /// `durable`: whether to sync before telling anybody (`forceSync`).
+    /// On a journal just opened.
     pub(crate) fn new(
         wal: Wal<D>,
         jobs: mpsc::UnboundedReceiver<Job>,
-        durable: bool,
+        durability: Durability,
         observed: Arc<Observed>,
     ) -> Self {
-        Self { wal, jobs, durable, group: Vec::new(), observed }
+        Self { wal, jobs, durability, group: Vec::new(), observed }
     }
 
     /// Works until all senders are gone. For a thread of its own.
@@ -74,7 +84,7 @@ impl<D: Disk> WalWorker<D> {
     }
 
     /// The same as a task, each sync taking `delay()` of simulated time.
-    pub(crate) async fn run_simulated(mut self, delay: impl Fn() -> std::time::Duration) {
+    pub(crate) async fn run_simulated(mut self, delay: impl Fn() -> Duration) {
         while self.jobs.recv_many(&mut self.group, GROUP).await > 0 {
             tokio::time::sleep(delay()).await;
             self.work();
@@ -113,9 +123,9 @@ impl<D: Disk> WalWorker<D> {
         }
         if !waiters.is_empty() {
             let since = Instant::now();
-            result = result.and_then(|()| self.wal.flush(self.durable));
-            if self.durable {
-                self.observed.sync.record_time(since.elapsed());
+            result = result.and_then(|()| self.wal.flush(self.durability.sync));
+            if self.durability.sync {
+                self.synced(since.elapsed());
             }
             self.observed.sync_batch.record(waiters.len() as u64);
         }
@@ -141,6 +151,20 @@ pub(crate) fn keep_up<D: Disk>(upkeep: &Upkeep<D>) {
 
 fn warn(error: &WalError) {
     tracing::warn!(%error, "upkeep of the transaction log failed; it goes on without");
+}
+
+impl<D: Disk> WalWorker<D> {
+    fn synced(&self, took: Duration) {
+        self.observed.sync.record_time(took);
+        if took > self.durability.slow {
+            self.observed.slow_syncs.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                took_ms = took.as_millis(),
+                "writing the transaction log to disk took long (fsync.warningthresholdms); \
+                 every write waits for it"
+            );
+        }
+    }
 }
 
 fn copy(result: &Result<(), WalError>) -> std::io::Result<()> {
