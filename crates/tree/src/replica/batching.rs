@@ -1,16 +1,19 @@
 //! Writes of many connections, collected into few batches.
 //!
 //! While a window's worth of batches is on its way, commands gather for the next: the busier the
-//! node, the larger its batches, and the fewer entries and syncs a write costs.
+//! node, the larger its batches, and the fewer entries and syncs a write costs. With a flush delay,
+//! commands gather for that long after each batch as well.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use polyport_base::NodeId;
 use polyport_cluster::Proposals;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Replica, Shared, Subscriber};
+use super::{Replica, Settings, Shared, Subscriber};
 use crate::access::Identities;
 use crate::command::{BatchBuilder, Command, Submitter};
 use crate::watch::Watcher;
@@ -35,6 +38,12 @@ pub(super) struct Outbox {
     node: NodeId,
     nonce: u64,
     window: usize,
+    flush_delay: Duration,
+    max_batch: usize,
+    /// When the last batch was sent.
+    flushed: Option<Instant>,
+    /// Told when commands are held back until a flush delay has passed.
+    held: Arc<Notify>,
     proposals: Proposals,
     builder: BatchBuilder,
     pending: Vec<Pending>,
@@ -51,11 +60,18 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(node: NodeId, nonce: u64, window: usize, proposals: Proposals) -> Self {
+    pub(super) fn new(settings: &Settings, nonce: u64, proposals: Proposals) -> Self {
         Self {
-            node,
+            node: settings.node,
             nonce,
-            window: window.max(1),
+            window: settings.window.max(1),
+            flush_delay: settings.flush_delay,
+            max_batch: match settings.max_batch {
+                0 => usize::MAX,
+                most => most,
+            },
+            flushed: None,
+            held: Arc::default(),
             proposals,
             builder: BatchBuilder::default(),
             pending: Vec::new(),
@@ -111,17 +127,38 @@ impl Outbox {
         waiting + self.pending.len()
     }
 
+    /// Sends what has gathered, unless it is to gather for longer.
     pub(super) fn flush(&mut self) {
-        let Some(origin) = self.origin else { return };
         if self.builder.is_empty() || self.in_flight.len() >= self.window {
             return;
         }
+        if self.held_until().is_some_and(|until| Instant::now() < until) {
+            self.held.notify_one();
+            return;
+        }
+        self.send();
+    }
+
+    /// Until when commands are to wait for others.
+    fn held_until(&self) -> Option<Instant> {
+        let held = !self.flush_delay.is_zero() && self.builder.byte_len() < MAX_BATCH_BYTES;
+        self.flushed.filter(|_| held).map(|flushed| flushed + self.flush_delay)
+    }
+
+    /// Whether nothing more may go into the batch being built.
+    fn is_full(&self) -> bool {
+        self.pending.len() >= self.max_batch || !self.builder.has_room()
+    }
+
+    fn send(&mut self) {
+        let Some(origin) = self.origin else { return };
         let batch = self.builder.finish(origin, self.next_sequence);
         let pending = std::mem::take(&mut self.pending);
         self.in_flight.push_back((self.next_sequence, Instant::now(), pending));
         self.proposals.push(self.base + self.next_sequence + 1, &batch);
         self.next_sequence += 1;
         self.building += 1;
+        self.flushed = Some(Instant::now());
     }
 
     /// A batch of ours is being applied: when it was sent and whom to tell.
@@ -154,17 +191,24 @@ impl Outbox {
         self.origin
     }
 
-    fn push(&mut self, place: &mut Place, from: &Submitter<'_>, command: &Command<'_>) {
-        if place.batch != self.building || !self.builder.has_room() {
-            if !self.builder.has_room() {
-                // More submitters than a batch can name: the window gives way.
-                let window = std::mem::replace(&mut self.window, usize::MAX);
-                self.flush();
-                self.window = window;
-            }
+    fn push(
+        &mut self,
+        place: &mut Place,
+        from: &Submitter<'_>,
+        command: &Command<'_>,
+        pending: Pending,
+    ) {
+        if place.batch != self.building {
             *place = Place { batch: self.building, number: self.builder.submitter(from) };
         }
         self.builder.push(place.number, command);
+        self.pending.push(pending);
+        if self.is_full() {
+            // Neither the window nor a delay holds it.
+            self.send();
+        } else if self.builder.byte_len() >= MAX_BATCH_BYTES {
+            self.flush();
+        }
     }
 }
 
@@ -179,12 +223,8 @@ impl Replica {
         subscriber: Arc<dyn Subscriber>,
         token: u64,
     ) {
-        let mut outbox = self.shared.outbox.lock();
-        outbox.push(place, from, command);
-        outbox.pending.push(Pending { subscriber: Some(subscriber), token });
-        if outbox.builder.byte_len() >= MAX_BATCH_BYTES {
-            outbox.flush();
-        }
+        let pending = Pending { subscriber: Some(subscriber), token };
+        self.shared.outbox.lock().push(place, from, command, pending);
     }
 
     /// Sends what has gathered, if there is room on the way; otherwise it goes with the next
@@ -205,14 +245,30 @@ impl Replica {
     }
 }
 
+/// Sends what was held back when its time has come.
+pub(super) async fn send_held(shared: Arc<Shared>) {
+    let held = shared.outbox.lock().held.clone();
+    loop {
+        held.notified().await;
+        let until = shared.outbox.lock().held_until();
+        if let Some(until) = until {
+            tokio::time::sleep_until(until).await;
+        }
+        shared.outbox.lock().flush();
+    }
+}
+
 impl Shared {
     /// A command of the server itself; nobody waits for its answer.
     pub(super) fn submit_own(&self, command: &Command<'_>) {
         let who = Identities { ids: Vec::new(), bypass: true };
         let server = Submitter { session: 0, connection: 0, who, enforce_quota: false };
         let mut outbox = self.outbox.lock();
-        outbox.push(&mut Place::default(), &server, command);
-        outbox.pending.push(Pending { subscriber: None, token: 0 });
+        let nobody = Pending { subscriber: None, token: 0 };
+        outbox.push(&mut Place::default(), &server, command, nobody);
         outbox.flush();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,7 +78,8 @@ pub struct Settings {
     pub tick: Duration,
     /// A snapshot is made after a random number of transactions between half of this and this.
     pub snapshot_every: u64,
-    /// Or after this many bytes of log, if that is sooner.
+    /// Or after a random number of bytes of log between half of this and this, if that is sooner;
+    /// 0 for any number.
     pub snapshot_bytes: u64,
     /// How often containers and times to live are checked.
     pub reap_every: Duration,
@@ -86,8 +87,12 @@ pub struct Settings {
     pub reap_per_minute: usize,
     /// How long a container may wait for its first child before it is reaped; zero for ever.
     pub container_unused: Duration,
-    /// Batches on their way at once.
+    /// Batches on their way at once, unless they are full.
     pub window: usize,
+    /// While others were sent more lately than this, commands wait to share a batch.
+    pub flush_delay: Duration,
+    /// Most commands of a batch; 0 for any number.
+    pub max_batch: usize,
 }
 
 impl Settings {
@@ -97,11 +102,13 @@ impl Settings {
             node,
             tick: Duration::from_secs(2),
             snapshot_every: 100_000,
-            snapshot_bytes: 256 << 20,
+            snapshot_bytes: 4 << 30,
             reap_every: Duration::from_secs(60),
             reap_per_minute: 10_000,
             container_unused: Duration::ZERO,
             window: 2,
+            flush_delay: Duration::ZERO,
+            max_batch: 1000,
         }
     }
 }
@@ -140,7 +147,7 @@ impl Unstarted {
         proposals: Proposals,
         nonce: u64,
     ) -> Self {
-        let outbox = Outbox::new(settings.node, nonce, settings.window, proposals);
+        let outbox = Outbox::new(&settings, nonce, proposals);
         Self(Arc::new(Shared {
             settings,
             clock,
@@ -171,6 +178,9 @@ impl Unstarted {
     pub fn start(self, cluster: Cluster) -> Replica {
         let status = cluster.status();
         self.0.outbox.lock().open();
+        if !self.0.settings.flush_delay.is_zero() {
+            tokio::spawn(batching::send_held(self.0.clone()));
+        }
         tasks::spawn(self.0.clone(), cluster.clone());
         Replica { shared: self.0, status, cluster }
     }

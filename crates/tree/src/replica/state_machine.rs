@@ -18,15 +18,16 @@ use crate::{Perms, TreeError, access};
 pub(super) struct Applier {
     shared: Arc<Shared>,
     rng: SplitMix64,
+    /// Transactions and bytes of log to apply before the next snapshot.
     until_snapshot: u64,
-    /// Bytes of log applied since the last snapshot.
-    bytes: u64,
+    bytes_until_snapshot: u64,
 }
 
 impl Applier {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let seed = shared.clock.now().0 as u64 ^ shared.settings.node.0 << 48;
-        let mut applier = Self { shared, rng: SplitMix64::new(seed), until_snapshot: 0, bytes: 0 };
+        let rng = SplitMix64::new(seed);
+        let mut applier = Self { shared, rng, until_snapshot: 0, bytes_until_snapshot: 0 };
         applier.rearm();
         applier
     }
@@ -34,21 +35,29 @@ impl Applier {
     /// Nodes that snapshot at the same moment would all be slow at the same moment.
     fn rearm(&mut self) {
         let every = self.shared.settings.snapshot_every.max(2);
-        self.until_snapshot = every / 2 + self.rng.below(every - every / 2) + 1;
-        self.bytes = 0;
+        self.until_snapshot = upper_half(every, &mut self.rng);
+        let bytes = self.shared.settings.snapshot_bytes;
+        self.bytes_until_snapshot = match bytes {
+            0 => u64::MAX,
+            bytes => upper_half(bytes, &mut self.rng),
+        };
     }
 
     fn count(&mut self, transactions: u64, bytes: u64) {
         self.shared.transactions.fetch_add(transactions, Ordering::Relaxed);
-        self.bytes += bytes;
-        let long = self.bytes >= self.shared.settings.snapshot_bytes;
-        if self.until_snapshot <= transactions || long {
+        if self.until_snapshot <= transactions || self.bytes_until_snapshot <= bytes {
             self.rearm();
             self.shared.snapshot_due.notify_one();
         } else {
             self.until_snapshot -= transactions;
+            self.bytes_until_snapshot -= bytes;
         }
     }
+}
+
+/// A random number from half of `most`, exclusively, to `most`.
+fn upper_half(most: u64, rng: &mut SplitMix64) -> u64 {
+    most / 2 + rng.below(most - most / 2) + 1
 }
 
 /// Takes what the machine says of one batch.
@@ -289,3 +298,6 @@ impl SnapshotWrite for Writing {
 pub fn may_hear(event: &Event<'_>, ids: &[(&str, &str)]) -> bool {
     access::permits(event.acl, Perms::READ, ids)
 }
+
+#[cfg(test)]
+mod tests;
