@@ -76,7 +76,7 @@ async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     println!("{}", banner(&config, &pages, started.elapsed(), quorum));
     stopped(status).await?;
     tracing::info!("stopping");
-    server.drain();
+    server.drain().await;
     cluster.transfer().await;
     cluster.shutdown().await;
     Ok(())

@@ -49,8 +49,11 @@ async fn start(name: &str, words: &[&str], members: &[u64]) -> Node {
     );
     let member = |id: &u64| (NodeId(*id), Member::voter(format!("127.0.0.1:{id}")));
     let members: Members = members.iter().map(member).collect();
+    let mut options = Options::new(NodeId(1), members, &dir);
+    // So that each sync counts as slow.
+    options.slow_sync = Duration::ZERO;
     let cluster = Cluster::start_tcp(
-        Options::new(NodeId(1), members, &dir),
+        options,
         "127.0.0.1:0",
         Secret::new("of a test"),
         tree.state_machine(),
@@ -290,6 +293,7 @@ async fn mntr_counts_what_happened() {
         "zk_open_file_descriptor_count",
         "zk_max_file_descriptor_count",
         "zk_cnt_fsynctime",
+        "zk_fsync_threshold_exceed_count",
         "zk_cnt_propagation_latency",
         "zk_bytes_received_count",
         "zk_response_bytes",

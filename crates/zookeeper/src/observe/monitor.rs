@@ -1,6 +1,7 @@
 //! The metrics by ZooKeeper's names for plain lists, where a distribution is many numbers.
 
 use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
 
 use polyport_cluster::Status;
 use polyport_cluster::node::Standing;
@@ -43,6 +44,10 @@ pub(crate) fn monitored(server: &Server, status: &Status) -> Vec<(String, Monito
         Standing::Looking => Some("looking"),
     };
     all.extend(peer_state.map(|state| ("peer_state".to_owned(), text(state))));
+    // Not on ZooKeeper's page, but in its lists and on its JMX bean.
+    let slow_syncs = server.replica().cluster().observed().slow_syncs.load(Relaxed);
+    let slow_syncs = Monitored::Whole(slow_syncs as i64);
+    all.push(("fsync_threshold_exceed_count".to_owned(), slow_syncs));
     for metric in metrics(server) {
         // The process' own numbers belong to the page's form, not to ZooKeeper's list.
         if metric.name.starts_with("process_") {

@@ -18,7 +18,7 @@ use super::counters::Counters;
 use super::handshake::{Attached, Refused, handshake};
 use super::load::Turn;
 use super::outbound::{Ending, Outbound, Queued, Write};
-use super::{Connected, Happened, Server, authenticate, four_letter, read, reconfig, write};
+use super::{Connected, Happened, Server, authenticate, eager, four_letter, read, reconfig, write};
 use crate::codec::{ErrorCode, OpCode, ReplyHeader, Request, RequestHeader};
 use crate::sasl::DigestMd5;
 
@@ -150,6 +150,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 }
                 continue;
             }
+            let draining = self.outbound.draining.load(Ordering::Acquire);
+            if draining && self.is_done() {
+                self.outbound.end(Ending::Interrupted);
+                continue;
+            }
             if turn == Turn::Go && self.has_frame() && self.wants_input() {
                 // Held up by answers, which are gone now.
                 continue;
@@ -157,6 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             let stall = server.settings().limits.throttle_stall.max(Duration::from_millis(1));
             // While the node is too busy, hanging up is still heard, within this much.
             let reads = match turn {
+                _ if draining => false,
                 Turn::Go => self.wants_input(),
                 Turn::AfterOwn => false,
                 Turn::WhenCalm => self.input.len() < HIGH_WATER,
@@ -258,6 +264,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             let len = usize::try_from(i32::from_be_bytes(*len)).unwrap_or_default();
             self.input.len() >= 4 + len
         })
+    }
+
+    /// Whether no request that has come whole waits for anything.
+    fn is_done(&self) -> bool {
+        !self.has_frame() && self.outbound.owed(|owed| owed.queue.is_empty())
     }
 
     fn wants_input(&self) -> bool {
@@ -452,6 +463,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         };
         let replica = self.server.replica();
         let settings = self.server.settings();
+        if settings.eager_acl_check && eager::forbids(&replica.read(), op, &command, &who) {
+            return self.fail(xid, TreeError::NoAuth.into());
+        }
         let session = self.attached.as_ref().map_or(0, |attached| attached.session);
         let ids = access::Identities { ids: who.borrowed(), bypass: who.bypass() };
         let enforce = settings.enforce_quota && !who.is_super();

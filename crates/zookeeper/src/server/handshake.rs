@@ -22,6 +22,8 @@ pub(super) enum Refused {
     Behind { client: i64, server: i64 },
     #[error("no quorum")]
     NoQuorum,
+    #[error("this node leads, and leaves clients to the others (leaderServes)")]
+    OnlyLeads,
     #[error("the session did not come about in time")]
     Late,
     #[error("the session has expired")]
@@ -58,7 +60,12 @@ pub(super) async fn handshake(
     if request.session_id != 0 {
         server.stats().count(Happened::Revalidation);
     }
-    let in_quorum = replica.status().borrow().in_quorum;
+    let status = replica.status().borrow().clone();
+    if server.only_leads(&status) {
+        server.stats().count(Happened::NotServing);
+        return Err(Refused::OnlyLeads);
+    }
+    let in_quorum = status.in_quorum;
     let may_be_read_only = settings.read_only && request.read_only == Some(true);
     if !in_quorum && !may_be_read_only {
         server.stats().count(Happened::NotServing);

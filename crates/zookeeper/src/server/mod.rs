@@ -7,6 +7,8 @@ mod clients;
 mod connect_throttle;
 mod connection;
 mod counters;
+mod drain;
+mod eager;
 mod four_letter;
 mod handshake;
 mod load;
@@ -65,10 +67,17 @@ pub struct Settings {
     pub enforce_quota: bool,
     /// Whether access control is switched off.
     pub skip_acl: bool,
+    /// Whether writes that this node sees are not permitted are refused here, before they are sent
+    /// to the leader.
+    pub eager_acl_check: bool,
     /// Whether clients that allow it are served reads without a quorum.
     pub read_only: bool,
+    /// Whether this node serves clients while it leads others.
+    pub leader_serves: bool,
     /// Whether reconfig requests are taken.
     pub reconfig_enabled: bool,
+    /// Whether a lone voter is a standalone server, which reconfig requests may not make.
+    pub standalone_enabled: bool,
     /// Whether znodes may have a time to live.
     pub ttl: bool,
     /// Who clients may be.
@@ -87,6 +96,8 @@ pub struct Settings {
     pub listen_backlog: u32,
     /// Whether the system probes silent clients.
     pub tcp_keep_alive: bool,
+    /// How long requests in progress may take when the server stops.
+    pub shutdown_timeout: Duration,
     /// What `conf` shows besides.
     pub shown: Shown,
 }
@@ -116,8 +127,11 @@ impl Default for Settings {
             max_queued: 4096,
             enforce_quota: false,
             skip_acl: false,
+            eager_acl_check: false,
             read_only: false,
+            leader_serves: true,
             reconfig_enabled: false,
+            standalone_enabled: true,
             ttl: true,
             authentication: Authentication::default(),
             limits: Limits::default(),
@@ -127,6 +141,7 @@ impl Default for Settings {
             max_tls_handshakes: None,
             listen_backlog: 0,
             tcp_keep_alive: false,
+            shutdown_timeout: Duration::from_secs(10),
             shown: Shown::default(),
         }
     }
@@ -155,6 +170,8 @@ struct Shared {
     client_address: Mutex<Option<SocketAddr>>,
     watching: std::sync::atomic::AtomicBool,
     draining: tokio::sync::watch::Sender<bool>,
+    /// Told whenever a connection has gone.
+    gone: tokio::sync::Notify,
     load: Arc<Load>,
     connect_throttle: Throttle,
 }
@@ -176,6 +193,7 @@ impl Server {
                 client_address: Mutex::new(None),
                 watching: false.into(),
                 draining,
+                gone: tokio::sync::Notify::new(),
                 load,
                 connect_throttle,
             }),
@@ -209,14 +227,6 @@ impl Server {
         self.open(PORT, address, accept::Encryption::Always(tls.clone())).await
     }
 
-    /// Stops accepting and closes all connections; sessions live on.
-    pub fn drain(&self) {
-        self.shared.draining.send_replace(true);
-        for connected in self.shared.connections.lock().values() {
-            connected.outbound.end(outbound::Ending::Interrupted);
-        }
-    }
-
     /// Counters.
     pub fn stats(&self) -> &Arc<Stats> {
         &self.shared.stats
@@ -241,13 +251,18 @@ impl Server {
 
     fn register(&self, connected: Connected) -> u64 {
         let id = self.shared.next_connection.fetch_add(1, Ordering::Relaxed);
+        let outbound = connected.outbound.clone();
         self.shared.connections.lock().insert(id, connected);
         self.shared.stats.connected(1);
+        if *self.shared.draining.borrow() {
+            outbound.drain();
+        }
         id
     }
 
     fn unregister(&self, id: u64) {
         self.shared.connections.lock().remove(&id);
         self.shared.stats.connected(-1);
+        self.shared.gone.notify_waiters();
     }
 }

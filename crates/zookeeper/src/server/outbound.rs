@@ -100,6 +100,8 @@ pub(super) struct Outbound {
     pub(super) session: AtomicI64,
     /// Served without a quorum: reads only.
     pub(super) read_only: AtomicBool,
+    /// To end once nothing is in progress.
+    pub(super) draining: AtomicBool,
     pub(super) stats: Arc<Stats>,
     pub(super) counters: Arc<Counters>,
     limit: usize,
@@ -118,6 +120,7 @@ impl Outbound {
             watcher: std::sync::OnceLock::new(),
             session: AtomicI64::new(0),
             read_only: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             stats,
             counters: Arc::default(),
             limit,
@@ -136,6 +139,15 @@ impl Outbound {
     pub(super) fn end(&self, ending: Ending) {
         self.owed.lock().ending.get_or_insert(ending);
         self.wake.notify_one();
+    }
+
+    /// Ends the connection once nothing is in progress; one without a session at once.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        match session_of(self) {
+            0 => self.end(Ending::Interrupted),
+            _ => self.wake.notify_one(),
+        }
     }
 
     /// Marks a client that lets too much pile up.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use polyport_cluster::{ClusterError, Members};
+use polyport_cluster::{ClusterError, Members, Role};
 use polyport_tree::access::permits;
 use polyport_tree::replica::{Replica, config_text};
 use polyport_tree::{Perms, TreeError};
@@ -51,6 +51,11 @@ pub(super) fn check(
         TreeError::BadArguments
     };
     let members = members.map_err(refused)?;
+    let voters = members.values().filter(|member| member.role == Role::Voter).count();
+    if settings.standalone_enabled && voters < 2 {
+        tracing::warn!("reconfig refused: it must leave at least 2 voters (standaloneEnabled)");
+        return Err(TreeError::BadArguments);
+    }
     let acl = machine.acls().get(store.acl(at));
     if !who.bypass() && !permits(acl, Perms::WRITE, &who.borrowed()) {
         return Err(TreeError::NoAuth);

@@ -1,5 +1,5 @@
-//! Who may come in, and what the others notice of those who may not: a node in this process,
-//! clients on its ports.
+//! Who may come in, and what the others notice of those who may not: nodes in this process,
+//! clients on their ports.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,4 +9,5 @@ mod hostile;
 mod limits;
 mod node;
 mod sasl;
+mod serving;
 mod tls;

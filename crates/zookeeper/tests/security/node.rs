@@ -1,9 +1,10 @@
-//! One node, alone, on free ports.
+//! Nodes on free ports: one alone, or several that are an ensemble.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use polyport_base::NodeId;
 use polyport_base::clock::SystemClock;
@@ -16,8 +17,8 @@ use polyport_zookeeper::server::{Server, Settings, Stats};
 use crate::client::Client;
 
 pub(crate) struct Node {
-    cluster: Cluster,
-    server: Server,
+    pub(crate) cluster: Cluster,
+    pub(crate) server: Server,
     /// The plain client port.
     pub(crate) port: SocketAddr,
     dir: Dir,
@@ -44,19 +45,55 @@ impl Drop for Dir {
 }
 
 impl Node {
+    /// Alone.
     pub(crate) async fn start(settings: Settings) -> Self {
-        let dir = Dir::new();
+        Self::start_with(replica::Settings::new(NodeId(1)), settings).await
+    }
+
+    /// Alone, with a tree of these settings.
+    pub(crate) async fn start_with(tree: replica::Settings, settings: Settings) -> Self {
         let members = Members::from([(NodeId(1), Member::voter("127.0.0.1:1".to_owned()))]);
-        let mut options = Options::new(NodeId(1), members, &dir.0);
+        let node = Self::member(tree, settings, members, "127.0.0.1:0").await;
+        node.cluster.status().wait_for(|status| status.in_quorum).await.unwrap();
+        node
+    }
+
+    /// Three that know each other.
+    pub(crate) async fn ensemble(settings: &Settings) -> Vec<Self> {
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listeners = [free(), free(), free()];
+        let addresses = listeners.map(|free| free.local_addr().unwrap().to_string());
+        let members: Members = (1..)
+            .map(NodeId)
+            .zip(addresses.iter().map(|address| Member::voter(address.clone())))
+            .collect();
+        let mut nodes = Vec::new();
+        for (id, address) in (1..).zip(&addresses) {
+            let tree = replica::Settings::new(NodeId(id));
+            nodes.push(Self::member(tree, settings.clone(), members.clone(), address).await);
+        }
+        nodes
+    }
+
+    async fn member(
+        tree: replica::Settings,
+        settings: Settings,
+        members: Members,
+        address: &str,
+    ) -> Self {
+        let dir = Dir::new();
+        let mut options = Options::new(tree.node, members, &dir.0);
         options.durable = false;
         options.wal.prealloc_bytes = 4096;
+        // On a busy machine, leadership is to change when a test says so.
+        options.heartbeat = Duration::from_millis(100);
+        options.election = (Duration::from_secs(1), Duration::from_secs(2));
         let proposals = Proposals::new();
         let clock = Arc::new(SystemClock);
-        let settings_of_tree = replica::Settings::new(NodeId(1));
-        let tree = Unstarted::new(settings_of_tree, clock.clone(), proposals.clone(), 7);
+        let tree = Unstarted::new(tree, clock.clone(), proposals.clone(), 7);
         let cluster = Cluster::start_tcp(
             options,
-            "127.0.0.1:0",
+            address,
             Secret::new("secret"),
             tree.state_machine(),
             proposals,
@@ -65,7 +102,6 @@ impl Node {
         );
         let cluster = cluster.await.unwrap();
         let server = Server::new(settings, tree.start(cluster.clone()));
-        cluster.status().wait_for(|status| status.in_quorum).await.unwrap();
         let port = server.listen("127.0.0.1:0").await.unwrap();
         Self { cluster, server, port, dir }
     }
@@ -88,7 +124,7 @@ impl Node {
         let mut client = self.client().await;
         client.create("/still-works", b"yes").await;
         assert_eq!(client.get("/still-works").await, b"yes");
-        self.server.drain();
+        self.server.drain().await;
         self.cluster.shutdown().await;
         drop(self.dir);
     }

@@ -39,14 +39,15 @@ pub(super) fn answer(server: &Server, word: &str, input: &[u8]) -> String {
         return format!("{word} is not executed because it is not in the whitelist.\n");
     }
     let status = observe::status(server);
+    let serves = observe::is_serving(server, &status) && !server.only_leads(&status);
     match word {
         "ruok" => return "imok".to_owned(),
         "envi" => return state::envi(),
         "gtmk" => return server.stats().trace_mask().to_string(),
         "stmk" => return set_trace_mask(server, input),
-        "isro" if !observe::is_serving(server, &status) => return "null".to_owned(),
-        "hash" if !observe::is_serving(server, &status) => return NOT_SERVING.to_owned(),
-        _ if !observe::is_serving(server, &status) => return format!("{NOT_SERVING}\n"),
+        "isro" if !serves => return "null".to_owned(),
+        "hash" if !serves => return NOT_SERVING.to_owned(),
+        _ if !serves => return format!("{NOT_SERVING}\n"),
         _ => {}
     }
     match word {
