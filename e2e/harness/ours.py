@@ -46,8 +46,10 @@ class PolyportNode(Node):
             f"read_only_mode = {truth(s.read_only_mode)}",
             f"enforce_quota = {truth(s.enforce_quota)}",
             f"reconfig_enabled = {truth(s.reconfig_enabled)}",
-            f"local_sessions_enabled = {truth(s.local_sessions)}",
-            f"local_sessions_upgrading_enabled = {truth(s.local_sessions)}",
+            f"leader_serves = {truth(s.leader_serves)}",
+            f"eager_acl_check = {truth(s.eager_acl_check)}",
+            f"snap_size_limit_kib = {s.snap_size_limit_kib}",
+            f"log_size_limit_kib = {s.log_size_limit_kib}",
             "ttl_enabled = true",
         ]
         if s.tls:
@@ -80,6 +82,13 @@ class PolyportNode(Node):
                 if number in s.observers:
                     lines.append('role = "observer"')
         return "\n".join(lines) + "\n"
+
+    def snapshots(self):
+        return list((self.data_folder() / "snapshot").glob("snapshot.*[0-9a-f]"))
+
+    def logs(self):
+        # The spare is to become one.
+        return [f for f in (self.data_folder() / "log").iterdir() if f.name != "log.spare"]
 
     def arguments(self):
         return [str(polyport_binary()), "serve", "--config", str(self.folder / "polyport.toml")]

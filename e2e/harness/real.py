@@ -62,6 +62,7 @@ class RealNode(Node):
             f"enforceQuota={str(s.enforce_quota).lower()}",
             f"localSessionsEnabled={str(s.local_sessions).lower()}",
             f"localSessionsUpgradingEnabled={str(s.local_sessions).lower()}",
+            f"leaderServes={'yes' if s.leader_serves else 'no'}",
             "authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
         ]
         if s.metrics:
@@ -96,6 +97,12 @@ class RealNode(Node):
             lines = [x for x in lines if not x.startswith(("clientPort=", "clientPortAddress="))]
         return "\n".join(lines) + "\n"
 
+    def snapshots(self):
+        return list((self.data_folder() / "version-2").glob("snapshot.*"))
+
+    def logs(self):
+        return list((self.data_folder() / "version-2").glob("log.*"))
+
     def arguments(self):
         s = self.settings
         return [
@@ -103,6 +110,9 @@ class RealNode(Node):
             "-Dzookeeper.extendedTypesEnabled=true",
             f"-Dzookeeper.DigestAuthenticationProvider.superDigest={s.super_digest}",
             f"-Dznode.container.checkIntervalMs={s.container_check_interval_ms}",
+            f"-Dzookeeper.enableEagerACLCheck={str(s.eager_acl_check).lower()}",
+            f"-Dzookeeper.snapSizeLimitInKb={s.snap_size_limit_kib}",
+            f"-Dzookeeper.txnLogSizeLimitInKb={s.log_size_limit_kib or -1}",
             f"-Dreadonlymode.enabled={str(s.read_only_mode).lower()}",
             f"-Djava.security.auth.login.config={self.folder / 'jaas.conf'}",
             f"-Dlogback.configurationFile={self.folder / 'logback.xml'}",

@@ -29,4 +29,8 @@ class Settings:
     max_client_connections: int = 0
     local_sessions: bool = False
     metrics: bool = False
+    leader_serves: bool = True
+    eager_acl_check: bool = False
+    snap_size_limit_kib: int = 4 << 20
+    log_size_limit_kib: int = 0
     observers: tuple = ()

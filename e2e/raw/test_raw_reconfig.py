@@ -48,6 +48,13 @@ def test_of_nonsense_is_refused(root):
     assert root.error(RECONFIG, body(joining="server.9=nonsense")) == BAD_ARGUMENTS
 
 
+def test_a_standalone_server_is_not_what_is_left(root):
+    one = members(root)[0]
+    assert root.error(RECONFIG, body(members=one)) == BAD_ARGUMENTS
+    everyone = ",".join(line.split("=")[0].removeprefix("server.") for line in members(root)[1:])
+    assert root.error(RECONFIG, body(leaving=everyone)) == BAD_ARGUMENTS
+
+
 def test_a_follower_becomes_an_observer_and_comes_back(ensemble, root):
     follower = ensemble.followers()[-1]
     line = next(x for x in members(root) if x.startswith(f"server.{follower.number}="))

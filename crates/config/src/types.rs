@@ -259,37 +259,42 @@ section! {
         /// Transactions between two snapshots; each is taken at a random point from half of it.
         /// ZooKeeper: snapCount.
         snap_count: u64 = 100_000;
-        /// Log bytes between two snapshots, KiB; 0 for no limit. ZooKeeper: snapSizeLimitInKb.
+        /// Log bytes between two snapshots, KiB; each is taken at a random point from half of it. 0
+        /// for no limit. ZooKeeper: snapSizeLimitInKb.
         snap_size_limit_kib: u64 = 4 << 20;
-        /// Largest log file, KiB; 0 for no limit. ZooKeeper: txnLogSizeLimitInKb.
+        /// Largest log file, KiB, unless one batch of writes is larger; 0 for 64 MiB, and at most
+        /// 1 GiB. ZooKeeper: txnLogSizeLimitInKb.
         log_size_limit_kib: u64 = 0;
         /// Bytes a log file grows by at once. ZooKeeper: preAllocSize (there in KiB).
         prealloc_bytes: u64 = 64 << 20;
         /// Snapshots that purging keeps, at least 3. ZooKeeper: autopurge.snapRetainCount.
         autopurge_snap_retain_count: u32 = 3;
-        /// Hours between purgings; 0 for never. ZooKeeper: autopurge.purgeInterval.
+        /// Hours between purgings, the first at the start; 0 to purge with each new snapshot.
+        /// ZooKeeper: autopurge.purgeInterval (0 for never there).
         autopurge_purge_interval_hours: u32 = 0;
-        /// Milliseconds a write may wait for others to share its fsync; 0 for no wait.
-        /// ZooKeeper: flushDelay.
+        /// Milliseconds after a batch of writes before the next is sent to the leader, so that more
+        /// share one fsync; 0 for no wait. ZooKeeper: flushDelay.
         flush_delay_ms: u64 = 0;
-        /// Writes that share one fsync at most. ZooKeeper: maxBatchSize.
+        /// Writes of a batch at most: it is sent when it has so many, however early; 0 for no limit.
+        /// ZooKeeper: maxBatchSize.
         max_batch_size: u32 = 1000;
         /// Fsync before a write is answered. Without it a power cut loses answered writes.
         /// ZooKeeper: forceSync.
         force_sync: bool = true;
-        /// Milliseconds of an fsync from which it is logged as slow. ZooKeeper:
-        /// fsync.warningthresholdms.
+        /// Milliseconds of an fsync of the log beyond which it is logged and counted as slow.
+        /// ZooKeeper: fsync.warningthresholdms.
         fsync_warning_threshold_ms: u64 = 1000;
         /// Let clients that ask for it read while there is no quorum. ZooKeeper:
         /// readonlymode.enabled.
         read_only_mode: bool = false;
-        /// Whether the leader accepts clients. ZooKeeper: leaderServes.
+        /// Whether a node accepts clients while it leads others. ZooKeeper: leaderServes.
         leader_serves: bool = true;
         /// Refuse writes over a hard quota; without it they are logged. ZooKeeper: enforceQuota.
         enforce_quota: bool = false;
         /// Do not check access control lists. ZooKeeper: skipACL.
         skip_acl: bool = false;
-        /// Check access before a write is sent to the leader. ZooKeeper: enableEagerACLCheck.
+        /// Check access also on the client's own node, before a write is sent to the leader.
+        /// ZooKeeper: enableEagerACLCheck.
         eager_acl_check: bool = false;
         /// The super user, as name:base64(digest(name:password)); empty for none. ZooKeeper:
         /// DigestAuthenticationProvider.superDigest.
@@ -322,7 +327,8 @@ section! {
         sasl_users: BTreeMap<String, String> = BTreeMap::new();
         /// Allow changes of membership by clients. ZooKeeper: reconfigEnabled.
         reconfig_enabled: bool = false;
-        /// Treat a lone voter as a standalone server. ZooKeeper: standaloneEnabled.
+        /// Treat a lone voter as a standalone server: it has no observers, and clients may not
+        /// reconfigure an ensemble down to it. ZooKeeper: standaloneEnabled.
         standalone_enabled: bool = true;
         /// Milliseconds between two sweeps of container and TTL znodes. ZooKeeper:
         /// znode.container.checkIntervalMs.
@@ -335,15 +341,11 @@ section! {
         container_max_never_used_ms: u64 = 0;
         /// Allow znodes with a time to live. ZooKeeper: extendedTypesEnabled (off there unless set).
         ttl_enabled: bool = true;
-        /// Keep sessions without ephemerals on their own node. ZooKeeper: localSessionsEnabled.
-        local_sessions_enabled: bool = false;
-        /// Make such a session global when it needs to be. ZooKeeper: localSessionsUpgradingEnabled.
-        local_sessions_upgrading_enabled: bool = false;
         /// Write a line to the audit log for each write. ZooKeeper: audit.enable.
         audit_enable: bool = false;
         /// Keep a digest of the tree, for the command hash. ZooKeeper: digest.enabled.
         tree_digest_enabled: bool = true;
-        /// Milliseconds a node waits at shutdown for requests in progress. ZooKeeper:
+        /// Milliseconds that requests in progress may take when the node stops. ZooKeeper:
         /// request_throttler.shutdownTimeout.
         shutdown_timeout_ms: u64 = 10_000;
     }

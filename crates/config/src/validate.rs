@@ -93,8 +93,12 @@ impl Config {
         found.unless(ids.contains(&self.node.id), KEY, || {
             format!("node.id is {}, which is not in the list", self.node.id)
         });
-        found.unless(nodes.iter().any(|node| node.role == NodeRole::Voter), KEY, || {
-            "no node is a voter: at least one must be".to_owned()
+        let voters = nodes.iter().filter(|node| node.role == NodeRole::Voter).count();
+        found.unless(voters > 0, KEY, || "no node is a voter: at least one must be".to_owned());
+        let standalone = self.zookeeper.standalone_enabled && voters == 1 && nodes.len() > 1;
+        found.unless(!standalone, "zookeeper.standalone_enabled", || {
+            "a lone voter would be a standalone server, which has no observers: set it to false"
+                .to_owned()
         });
     }
 
@@ -132,7 +136,6 @@ impl Config {
         found.unless(retained >= 3, "zookeeper.autopurge_snap_retain_count", || {
             format!("{retained} is below 3")
         });
-        found.unless(zookeeper.max_batch_size > 0, "zookeeper.max_batch_size", zero);
         found.unless(
             zookeeper.container_check_interval_ms > 0,
             "zookeeper.container_check_interval_ms",
@@ -300,7 +303,6 @@ mod tests {
                 "zookeeper.autopurge_snap_retain_count",
                 "3",
             ),
-            ("zookeeper.max_batch_size=0", "zookeeper.max_batch_size", "0"),
             (
                 "zookeeper.container_check_interval_ms=0",
                 "zookeeper.container_check_interval_ms",
@@ -332,6 +334,10 @@ mod tests {
             .replace("0.1:1\"", "0.1:1\",role=\"observer\"")
             .replace("0.2:1\"", "0.2:1\",role=\"observer\"");
         check(&[&observers], "cluster.nodes", "no node is a voter");
+        let lone = TWO.replace("0.2:1\"", "0.2:1\",role=\"observer\"");
+        check(&[&lone], "zookeeper.standalone_enabled", "no observers");
+        let ensemble = "zookeeper.standalone_enabled=false";
+        assert_eq!(broken(&[&lone, "cluster.secret=s3", ensemble]), []);
     }
 
     #[test]

@@ -51,10 +51,11 @@ pub(crate) fn cluster(config: &Config) -> anyhow::Result<Options> {
     }
     let zookeeper = &config.zookeeper;
     options.snapshots_kept = zookeeper.autopurge_snap_retain_count as usize;
-    let clamp = |bytes: u64| bytes.clamp(4096, 1 << 30) as u32;
-    options.wal =
-        WalOptions { prealloc_bytes: clamp(zookeeper.prealloc_bytes), ..WalOptions::default() };
+    let hours = u64::from(zookeeper.autopurge_purge_interval_hours);
+    options.purge_every = (hours > 0).then(|| Duration::from_secs(hours * 3600));
+    options.wal = journal(zookeeper);
     options.durable = zookeeper.force_sync;
+    options.slow_sync = Duration::from_millis(zookeeper.fsync_warning_threshold_ms);
     options.heartbeat = Duration::from_millis(config.cluster.heartbeat_ms);
     let [shortest, longest] = config.cluster.election_timeout_ms;
     options.election = (Duration::from_millis(shortest), Duration::from_millis(longest));
@@ -67,12 +68,29 @@ pub(crate) fn cluster(config: &Config) -> anyhow::Result<Options> {
     Ok(options)
 }
 
+/// The log's files.
+fn journal(zookeeper: &Zookeeper) -> WalOptions {
+    let clamp = |bytes: u64| bytes.clamp(4096, 1 << 30) as u32;
+    let default = WalOptions::default();
+    WalOptions {
+        prealloc_bytes: clamp(zookeeper.prealloc_bytes),
+        segment_bytes: match zookeeper.log_size_limit_kib {
+            0 => default.segment_bytes,
+            kib => clamp(kib.saturating_mul(1024)),
+        },
+        ..default
+    }
+}
+
 /// How the node keeps its copy of the tree.
 pub(crate) fn replica(config: &Config) -> replica::Settings {
     let zookeeper = &config.zookeeper;
     replica::Settings {
         tick: Duration::from_millis(zookeeper.tick_time_ms),
         snapshot_every: zookeeper.snap_count,
+        snapshot_bytes: zookeeper.snap_size_limit_kib.saturating_mul(1024),
+        flush_delay: Duration::from_millis(zookeeper.flush_delay_ms),
+        max_batch: zookeeper.max_batch_size as usize,
         reap_every: Duration::from_millis(zookeeper.container_check_interval_ms),
         reap_per_minute: zookeeper.container_max_per_minute as usize,
         container_unused: Duration::from_millis(zookeeper.container_max_never_used_ms),
@@ -98,6 +116,7 @@ pub(crate) fn zookeeper(config: &Config) -> anyhow::Result<server::Settings> {
         four_letter_words: zookeeper.four_letter_words.clone(),
         enforce_quota: zookeeper.enforce_quota,
         skip_acl: zookeeper.skip_acl,
+        eager_acl_check: zookeeper.eager_acl_check,
         ttl: zookeeper.ttl_enabled,
         authentication: authentication(zookeeper),
         limits: limits(zookeeper),
@@ -108,7 +127,10 @@ pub(crate) fn zookeeper(config: &Config) -> anyhow::Result<server::Settings> {
         listen_backlog: zookeeper.listen_backlog,
         tcp_keep_alive: zookeeper.client_tcp_keep_alive,
         read_only: zookeeper.read_only_mode,
+        leader_serves: zookeeper.leader_serves,
         reconfig_enabled: zookeeper.reconfig_enabled,
+        standalone_enabled: zookeeper.standalone_enabled,
+        shutdown_timeout: ms(zookeeper.shutdown_timeout_ms),
         shown: server::Shown {
             data_dir: path(&config.data_dir),
             log_dir: path(config.log_dir.as_ref().unwrap_or(&config.data_dir)),
@@ -182,5 +204,63 @@ fn connect_throttle(zookeeper: &Zookeeper) -> server::ConnectThrottle {
         drop_increase: zookeeper.connection_drop_increase,
         drop_decrease: zookeeper.connection_drop_decrease,
         decrease_ratio: zookeeper.connection_decrease_ratio,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(settings: &str) -> Config {
+        let layers = settings
+            .split_whitespace()
+            .fold(polyport_config::Layers::new(), |all, one| all.set(&format!("zookeeper.{one}")));
+        layers.finish().unwrap().config
+    }
+
+    #[test]
+    fn what_is_not_limited_has_a_default_or_no_limit() {
+        let config = of("log_size_limit_kib=0 snap_size_limit_kib=0 max_batch_size=0");
+        let options = cluster(&config).unwrap();
+        assert_eq!(options.wal.segment_bytes, WalOptions::default().segment_bytes);
+        assert_eq!(options.purge_every, None);
+        let tree = replica(&config);
+        assert_eq!((tree.snapshot_bytes, tree.max_batch), (0, 0));
+        assert_eq!(tree.flush_delay, Duration::ZERO);
+    }
+
+    #[test]
+    fn sizes_and_times_arrive_in_their_units() {
+        let config = of("log_size_limit_kib=100 snap_size_limit_kib=200 flush_delay_ms=7 \
+             max_batch_size=9 autopurge_purge_interval_hours=2 fsync_warning_threshold_ms=30 \
+             shutdown_timeout_ms=40");
+        let options = cluster(&config).unwrap();
+        assert_eq!(options.wal.segment_bytes, 100 * 1024);
+        assert_eq!(options.purge_every, Some(Duration::from_secs(7200)));
+        assert_eq!(options.slow_sync, Duration::from_millis(30));
+        let tree = replica(&config);
+        assert_eq!((tree.snapshot_bytes, tree.max_batch), (200 * 1024, 9));
+        assert_eq!(tree.flush_delay, Duration::from_millis(7));
+        let server = zookeeper(&config).unwrap();
+        assert_eq!(server.shutdown_timeout, Duration::from_millis(40));
+    }
+
+    #[test]
+    fn a_log_file_is_never_larger_than_its_format_allows() {
+        for (kib, bytes) in [(1, 4096), (i64::MAX, 1 << 30)] {
+            let config = of(&format!("log_size_limit_kib={kib}"));
+            assert_eq!(journal(&config.zookeeper).segment_bytes, bytes);
+        }
+    }
+
+    #[test]
+    fn flags_arrive() {
+        let flags = |config: &Config| {
+            let server = zookeeper(config).unwrap();
+            [server.leader_serves, server.standalone_enabled, server.eager_acl_check]
+        };
+        assert_eq!(flags(&of("")), [true, true, false]);
+        let turned = "leader_serves=false standalone_enabled=false eager_acl_check=true";
+        assert_eq!(flags(&of(turned)), [false, false, true]);
     }
 }

@@ -154,12 +154,12 @@ pub(super) const KEYS: &[(&[&str], Effect)] = &[
     ),
     (&["clientPortListenBacklog"], Set("zookeeper.listen_backlog", OrNone(0, INT))),
     (&["serverCnxnFactory"], NoMeaning("one kind of server serves plain and TLS connections")),
-    (&["flushDelay"], Set("zookeeper.flush_delay_ms", ANY)),
+    (&["flushDelay"], Set("zookeeper.flush_delay_ms", OrNone(0, INT))),
     (
         &["maxWriteQueuePollTime"],
         NoMeaning("the write queue is not polled; flushDelay takes effect"),
     ),
-    (&["maxBatchSize"], Set("zookeeper.max_batch_size", POSITIVE)),
+    (&["maxBatchSize"], Set("zookeeper.max_batch_size", OrNone(0, INT))),
     (&["enforceQuota"], Set("zookeeper.enforce_quota", Flag)),
     (
         &["requestThrottleLimit", "request_throttle_max_requests"],
@@ -230,8 +230,11 @@ pub(super) const KEYS: &[(&[&str], Effect)] = &[
     (&["electionPortBindRetry"], NoMeaning(ONE_PORT)),
     (&["observer.reconnectDelayMs"], NoMeaning(QUORUM)),
     (&["observer.election.DelayMs"], NoMeaning(ELECTION)),
-    (&["localSessionsEnabled"], Set("zookeeper.local_sessions_enabled", Flag)),
-    (&["localSessionsUpgradingEnabled"], Set("zookeeper.local_sessions_upgrading_enabled", Flag)),
+    (&["localSessionsEnabled"], Unsupported("every session is known to all nodes")),
+    (
+        &["localSessionsUpgradingEnabled"],
+        NoMeaning("every session is known to all nodes, so none needs upgrading"),
+    ),
     (&["peerType"], Together),
     (&["dynamicConfigFile"], Together),
     (&["version"], NoMeaning("the version of the membership is the cluster's own")),

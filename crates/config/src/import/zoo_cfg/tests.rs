@@ -405,3 +405,40 @@ proptest! {
         let _ = Layers::new().imported(imported).finish();
     }
 }
+
+#[test]
+fn local_sessions_are_named_and_left_out() {
+    let folder = Folder::new(None);
+    let told = folder.warnings("localSessionsEnabled=true\nlocalSessionsUpgradingEnabled=true\n");
+    let found = |key: &str, what: &str| {
+        told.iter().any(|warning| warning.contains(&format!(" {key}: {what}")))
+    };
+    assert!(found("localSessionsEnabled", "is not supported"), "{told:?}");
+    assert!(found("localSessionsUpgradingEnabled", "has no meaning here"), "{told:?}");
+}
+
+#[test]
+fn limits_that_are_not_positive_are_none() {
+    let config = Folder::new(None).config(
+        "clientPort=2181\nflushDelay=-1\nmaxBatchSize=0\nsnapSizeLimitInKb=-1\n\
+         txnLogSizeLimitInKb=-5\nautopurge.purgeInterval=-1\n",
+    );
+    let zookeeper = &config.zookeeper;
+    assert_eq!((zookeeper.flush_delay_ms, zookeeper.max_batch_size), (0, 0));
+    assert_eq!((zookeeper.snap_size_limit_kib, zookeeper.log_size_limit_kib), (0, 0));
+    assert_eq!(zookeeper.autopurge_purge_interval_hours, 0);
+    assert_eq!(config.validate(), Ok(()));
+}
+
+#[test]
+fn a_lone_participant_has_observers_only_if_it_is_not_standalone() {
+    let folder = Folder::new(Some("1"));
+    let text = "clientPort=2181\nserver.1=127.0.0.1:2888:3888\n\
+                server.2=127.0.0.1:2889:3889:observer\n";
+    let found = folder.config(text).validate().unwrap_err();
+    let told: Vec<_> = found.iter().map(|invalid| invalid.key.as_str()).collect();
+    assert_eq!(told, ["zookeeper.standalone_enabled"]);
+    let ensemble = folder.config(&format!("{text}standaloneEnabled=false\n"));
+    assert_eq!(ensemble.validate(), Ok(()));
+    assert_eq!(ensemble.cluster.nodes.len(), 2);
+}
