@@ -154,6 +154,11 @@ impl Outbox {
         self.origin
     }
 
+    /// A random number of this process.
+    pub(super) fn nonce(&self) -> u64 {
+        self.nonce
+    }
+
     fn push(&mut self, place: &mut Place, from: &Submitter<'_>, command: &Command<'_>) {
         if place.batch != self.building || !self.builder.has_room() {
             if !self.builder.has_room() {
@@ -208,11 +213,20 @@ impl Replica {
 impl Shared {
     /// A command of the server itself; nobody waits for its answer.
     pub(super) fn submit_own(&self, command: &Command<'_>) {
+        self.submit_own_for(command, None);
+    }
+
+    /// A command of the server itself, whose answer `subscriber` gets.
+    pub(super) fn submit_own_for(
+        &self,
+        command: &Command<'_>,
+        subscriber: Option<Arc<dyn Subscriber>>,
+    ) {
         let who = Identities { ids: Vec::new(), bypass: true };
         let server = Submitter { session: 0, connection: 0, who, enforce_quota: false };
         let mut outbox = self.outbox.lock();
         outbox.push(&mut Place::default(), &server, command);
-        outbox.pending.push(Pending { subscriber: None, token: 0 });
+        outbox.pending.push(Pending { subscriber, token: 0 });
         outbox.flush();
     }
 }
