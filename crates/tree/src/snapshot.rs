@@ -342,6 +342,16 @@ impl Machine {
     }
 }
 
+/// The newest transaction of a snapshot, by its first bytes. None if they are too few or no
+/// snapshot's.
+pub fn last_zxid(start: &[u8]) -> Option<i64> {
+    let mut cursor = Cursor::new(start);
+    cursor.u32("head").ok()?;
+    let version = cursor.u8("snapshot version").ok()?;
+    let known = version == VERSION || version == VERSION_RESTORING;
+    cursor.i64("last zxid").ok().filter(|_| known)
+}
+
 fn malformed(error: DecodeError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }

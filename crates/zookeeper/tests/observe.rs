@@ -69,7 +69,7 @@ async fn start(name: &str, words: &[&str], members: &[u64]) -> Node {
     let server = Server::new(settings, replica);
     let zookeeper = server.listen("127.0.0.1:0").await.unwrap();
     let admin = Admin::new(server.clone(), "/commands", "tickTime=2000\n".to_owned());
-    let handler = http::handler(move |request| admin.answer(&request));
+    let handler = admin.handler();
     let admin = http::listen("admin", "127.0.0.1:0", PATIENCE, handler).await.unwrap();
     let counted = server.clone();
     let handler = http::handler(move |_| {

@@ -124,7 +124,8 @@ impl Replica {
     /// # Errors
     /// See [`NotRestored`].
     pub async fn restore(&self, frames: mpsc::Receiver<Bytes>) -> Result<Restored, NotRestored> {
-        restore(&self.shared, self.status.borrow().in_quorum, frames).await
+        let in_quorum = self.status.borrow().in_quorum;
+        restore(&self.shared, in_quorum, frames).await
     }
 
     /// Operators ask over the node port.
