@@ -30,3 +30,5 @@ class Settings:
     local_sessions: bool = False
     metrics: bool = False
     observers: tuple = ()
+    # Between two snapshots or restores by the admin server; the real one's comes from its default.
+    transfer_interval_ms: int = 300_000
