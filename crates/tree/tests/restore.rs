@@ -352,12 +352,7 @@ fn forged(records: &[(u32, u32, &str)]) -> Vec<u8> {
         bytes[..4 + len].to_vec()
     };
     let mut bytes = head;
-    let reserved = [
-        (0, u32::MAX, ""),
-        (1, 0, "zookeeper"),
-        (2, 1, "quota"),
-        (3, 1, "config"),
-    ];
+    let reserved = [(0, u32::MAX, ""), (1, 0, "zookeeper"), (2, 1, "quota"), (3, 1, "config")];
     for (slot, parent, name) in reserved.iter().chain(records) {
         let mut record = Vec::new();
         record.extend(slot.to_be_bytes());

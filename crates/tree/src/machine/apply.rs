@@ -149,7 +149,12 @@ impl Machine {
         }
     }
 
-    pub(super) fn end_session(&mut self, context: &Context, id: SessionId, sink: &mut impl Sink) -> bool {
+    pub(super) fn end_session(
+        &mut self,
+        context: &Context,
+        id: SessionId,
+        sink: &mut impl Sink,
+    ) -> bool {
         let Some(session) = self.sessions.get_mut(&id) else {
             return false;
         };

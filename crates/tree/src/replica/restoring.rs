@@ -51,13 +51,7 @@ type Answer = Result<Option<Restored>, RestoreError>;
 struct Waiting(Mutex<Option<oneshot::Sender<Answer>>>);
 
 impl Subscriber for Waiting {
-    fn completed(
-        &self,
-        _: &mut View<'_>,
-        _: u64,
-        _: i64,
-        result: Result<Outcome<'_>, TreeError>,
-    ) {
+    fn completed(&self, _: &mut View<'_>, _: u64, _: i64, result: Result<Outcome<'_>, TreeError>) {
         let answer = match result {
             Ok(Outcome::Restored(restored)) => Ok(Some(restored)),
             Ok(Outcome::NotRestored(error)) => Err(error),

@@ -11,10 +11,7 @@ use crate::server::{Claim, Happened, Server, identify};
 const ALL: [Perms; 5] = [Perms::READ, Perms::WRITE, Perms::CREATE, Perms::DELETE, Perms::ADMIN];
 
 /// Status and ZooKeeper's words for why not.
-pub(super) fn check(
-    server: &Server,
-    request: &Request,
-) -> Result<(), (StatusCode, &'static str)> {
+pub(super) fn check(server: &Server, request: &Request) -> Result<(), (StatusCode, &'static str)> {
     let Some(header) = request.headers.get("authorization") else {
         return Err((StatusCode::UNAUTHORIZED, "Auth info is missing for the command"));
     };

@@ -156,7 +156,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             return self.outbound.end(Ending::Refused);
         };
         let mut who = (**self.outbound.who.lock()).clone();
-        let claim = Claim { address: self.peer.address.ip(), subject: self.peer.subject.as_deref() };
+        let claim =
+            Claim { address: self.peer.address.ip(), subject: self.peer.subject.as_deref() };
         match identify(self.server.settings(), &claim, &mut who, scheme, auth) {
             Ok(()) => {
                 self.is(who);

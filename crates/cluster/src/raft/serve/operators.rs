@@ -100,9 +100,7 @@ pub(super) async fn restore<D: Disk, S: StateMachine>(
     let feed = async {
         // Ends with the connection, or when nothing more is wanted; without an empty frame the
         // restore then broke off.
-        while let Ok(Some(frame)) =
-            tokio::time::timeout(OPERATOR_PATIENCE, receiver.recv()).await
-        {
+        while let Ok(Some(frame)) = tokio::time::timeout(OPERATOR_PATIENCE, receiver.recv()).await {
             let last = frame.is_empty();
             if frames.send(frame).await.is_err() || last {
                 break;
