@@ -182,8 +182,8 @@ impl Operator {
     /// belongs to. The answer says what was done.
     ///
     /// # Errors
-    /// `InvalidInput` with the node's words if it was refused and nothing was changed or it is not
-    /// known; others if the node cannot be reached, stops answering, or `backup` cannot be read.
+    /// `InvalidInput` with the node's words for why it was not done; others if the node cannot be
+    /// reached, stops answering, or `backup` cannot be read.
     pub async fn restore(&self, address: &str, backup: &mut dyn Read) -> io::Result<String> {
         let mut connection = self.dial(address, Kind::Restore).await?;
         loop {
