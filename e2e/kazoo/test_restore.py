@@ -14,6 +14,7 @@ from kazoo.security import make_digest_acl
 
 from harness.node import environment
 from harness.paths import polyport_binary
+from harness.ports import free_port, give_back
 from harness.settings import Settings
 from harness.wait import until
 
@@ -141,6 +142,43 @@ def test_clients_learn_that_their_session_is_over(own, join, top, tmp_path):
     assert {event.type for event in events} <= {"NONE"}
     clients[0].create(top + "/new", ephemeral=True)
     assert seen_by_all(own, join, top) == (b"then", ["new"])
+
+
+@pytest.mark.ensemble
+@pytest.mark.parametrize("wiped", [False, True])
+def test_a_node_that_was_away_catches_up_with_it(own, join, top, tmp_path, wiped):
+    file = backup(own[0], tmp_path / "b")
+    join().set(top, b"now")
+    away = own.followers()[0]
+    away.wipe() if wiped else away.kill()
+    replace(own.leader(), file)
+    away.start()
+    away.wait_ready()
+    assert seen_by_all(own, join, top) == (b"then", [])
+
+
+def test_an_empty_node_is_filled_where_nothing_runs(own, tmp_path):
+    file = backup(own[0], tmp_path / "b")
+    port = free_port()
+    elsewhere = ["--set", f"data_dir={tmp_path / 'data'}", "--set", f"node.listen=127.0.0.1:{port}"]
+    try:
+        line = [polyport_binary(), "restore", file, *elsewhere]
+        again = [subprocess.run(line, capture_output=True, text=True, timeout=60,
+                                env=environment()) for _ in range(2)]
+    finally:
+        give_back([port])
+    assert again[0].returncode == 0 and "filled" in again[0].stdout, again[0].stderr
+    assert again[1].returncode == 1 and "not empty" in again[1].stderr
+
+
+def test_another_secret_restores_nothing(own, join, top, tmp_path):
+    file = backup(own[0], tmp_path / "b")
+    client = join()
+    client.set(top, b"now")
+    refused = polyport("restore", file, own[0], "--replace-everything",
+                       "--set", "cluster.secret=another")
+    assert refused.returncode == 1 and "does not answer" in refused.stderr
+    assert client.get(top)[0] == b"now"
 
 
 def test_without_the_flag_nothing_is_changed(own, join, top, tmp_path):
