@@ -229,4 +229,64 @@ mod tests {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
         );
     }
+
+    /// What a server that answers with `handler` says to these bytes, until it hangs up.
+    async fn exchange(handler: Handler, request: Vec<u8>) -> Vec<u8> {
+        use std::io::{Read, Write};
+        let idle = Duration::from_secs(20);
+        let address = listen("test", "127.0.0.1:0", idle, handler).await.unwrap();
+        let client = tokio::task::spawn_blocking(move || {
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(idle)).unwrap();
+            stream.write_all(&request).unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            answer
+        });
+        client.await.unwrap()
+    }
+
+    /// Gives a request's body back, which is said to be `missing` bytes longer than it is.
+    fn echo(missing: u64) -> Handler {
+        Arc::new(move |mut request| {
+            Box::pin(async move {
+                let mut body = Vec::new();
+                while let Some(bytes) = request.next_bytes().await.unwrap() {
+                    body.push(bytes);
+                }
+                let len = body.iter().map(|bytes| bytes.len() as u64).sum::<u64>() + missing;
+                let (sender, pieces) = tokio::sync::mpsc::channel(1);
+                tokio::spawn(async move {
+                    for bytes in body {
+                        sender.send(bytes).await.unwrap();
+                    }
+                });
+                let headers = vec![("x-from", request.peer.ip().to_string())];
+                let body = Body::stream(len, pieces);
+                Response { headers, body, ..Response::ok("application/octet-stream", "") }
+            })
+        })
+    }
+
+    #[tokio::test]
+    async fn bodies_of_any_size_come_and_go_in_pieces() {
+        let sent = vec![b'x'; 3 << 20];
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            sent.len()
+        );
+        let request = [head.as_bytes(), &sent].concat();
+        let answer = exchange(echo(0), request.clone()).await;
+        let at = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8_lossy(&answer[..at]).to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+        assert!(head.contains("content-length: 3145728") && head.contains("x-from: 127.0.0.1"));
+        assert_eq!(answer[at + 4..], sent);
+        // Less than was promised ends with the connection, and not as if it were all.
+        let answer = exchange(echo(1), request).await;
+        let at = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8_lossy(&answer[..at]).to_ascii_lowercase();
+        assert!(head.contains("content-length: 3145729"), "{head}");
+        assert!(answer.len() - at - 4 < 3_145_729);
+    }
 }
