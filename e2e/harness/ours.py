@@ -67,6 +67,7 @@ class PolyportNode(Node):
         lines += [
             "[admin]",
             f"listen = {quoted(f'{self.host}:' + str(self.ports['admin']))}",
+            f"rate_limiter_interval_ms = {s.transfer_interval_ms}",
             "[metrics]",
             f"listen = {quoted(f'{self.host}:' + str(self.ports['metrics']))}",
         ]

@@ -34,3 +34,5 @@ class Settings:
     snap_size_limit_kib: int = 4 << 20
     log_size_limit_kib: int = 0
     observers: tuple = ()
+    # Between two snapshots or restores by the admin server; the real one's comes from its default.
+    transfer_interval_ms: int = 300_000

@@ -286,6 +286,8 @@ pub fn owned(outcome: Outcome<'_>) -> Outcome<'static> {
         }
         Outcome::Expired(sessions) => Outcome::Expired(sessions),
         Outcome::Origin(origin, nonce) => Outcome::Origin(origin, nonce),
+        Outcome::Restored(restored) => Outcome::Restored(restored),
+        Outcome::NotRestored(error) => Outcome::NotRestored(error),
         Outcome::Multi(results) => {
             Outcome::Multi(results.into_iter().map(|result| result.map(owned)).collect())
         }

@@ -174,7 +174,7 @@ impl Model {
                 }
                 Ok(Outcome::Origin(id, *nonce))
             }
-            Command::Reap { .. } => Err(TreeError::Unimplemented),
+            Command::Reap { .. } | Command::Restore(_) => Err(TreeError::Unimplemented),
         }
     }
 

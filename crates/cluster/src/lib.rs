@@ -11,6 +11,7 @@
 //! Deliberately absent: any knowledge of what a proposal says, many groups, and openraft's own
 //! serialisation (entries on disk and messages between nodes have our encoding).
 
+pub mod content;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod machine;

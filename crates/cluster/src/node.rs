@@ -7,11 +7,12 @@ mod reconfigure;
 mod sending;
 mod status;
 
-use std::io;
+use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use openraft::{Config, SnapshotPolicy};
 use polyport_base::{Clock, NodeId};
 use polyport_storage::disk::{Disk, OsDisk};
@@ -26,8 +27,11 @@ pub(crate) use reconfigure::{Change, reconfigure};
 pub(crate) use status::{Heard, Shared};
 pub use status::{Standing, Status};
 
+use crate::content::Content;
 use crate::observed::{self, Observed, Peer};
-use crate::raft::{self, Dialer, Inbound, LogStore, MachineStore, Raft, WalWorker, keep_up, serve};
+use crate::raft::{
+    self, Dialer, Inbound, LogStore, MachineStore, Raft, WalWorker, keep_up, serve, take_backup,
+};
 use crate::transport::{Connection, Secret, Tcp, TcpListener, Transport};
 use crate::{Members, Proposals, StateMachine};
 
@@ -128,6 +132,9 @@ pub struct Cluster {
 
 type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Bytes of [`Backup::head`], at most.
+const HEAD_BYTES: u64 = 64;
+
 /// What a handle can do, whatever the disk and the transport are.
 trait Control: Send + Sync {
     fn accept(&self, connection: Connection);
@@ -139,7 +146,28 @@ trait Control: Send + Sync {
     ) -> BoxFuture<'_, Result<u64, ClusterError>>;
     fn peers(&self) -> Vec<Peer>;
     fn transfer(&self) -> BoxFuture<'_, ()>;
+    fn content(&self) -> &OnceLock<Content>;
+    fn backup(&self) -> BoxFuture<'_, io::Result<Backup>>;
     fn shutdown(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A backup of this node: everything it had applied when it was asked.
+pub struct Backup {
+    /// Bytes of the file.
+    pub len: u64,
+    /// The first bytes of the state machine's content in it.
+    pub head: Vec<u8>,
+    piece: Box<dyn Fn(u64) -> io::Result<Bytes> + Send + Sync>,
+}
+
+impl Backup {
+    /// Some of the file's bytes, those from `offset` on.
+    ///
+    /// # Errors
+    /// The disk's; also if there are none.
+    pub fn piece(&self, offset: u64) -> io::Result<Bytes> {
+        (self.piece)(offset)
+    }
 }
 
 struct Core<T: Transport, D: Disk> {
@@ -259,6 +287,7 @@ impl Cluster {
             on_note: on_note.clone(),
             change: change.clone(),
             status: status.clone(),
+            content: Arc::default(),
         };
         tokio::spawn(observed::follow(status.clone(), observed.clone()));
         if !pristine && bootstrap::is_alone(&raft) {
@@ -335,6 +364,19 @@ impl Cluster {
         self.control.reconfigure(members, version).await
     }
 
+    /// Lets operators at the state machine's content, over the node port. Only the first call counts.
+    pub fn serve_content(&self, content: Content) {
+        drop(self.control.content().set(content));
+    }
+
+    /// Makes a snapshot and opens its file.
+    ///
+    /// # Errors
+    /// If the snapshot cannot be made in ten minutes, or not be read.
+    pub async fn backup(&self) -> io::Result<Backup> {
+        self.control.backup().await
+    }
+
     /// Hands leadership to the most up-to-date other voter, if this node leads and there is one.
     /// Returns when another leads, or after two seconds.
     pub async fn transfer(&self) {
@@ -402,6 +444,20 @@ impl<T: Transport, D: Disk> Control for Core<T, D> {
 
     fn peers(&self) -> Vec<Peer> {
         status::peers(&self.raft)
+    }
+
+    fn content(&self) -> &OnceLock<Content> {
+        &self.inbound.content
+    }
+
+    fn backup(&self) -> BoxFuture<'_, io::Result<Backup>> {
+        Box::pin(async {
+            let mut backup = take_backup(&self.inbound).await?;
+            let mut head = Vec::new();
+            io::Read::take(backup.content(), HEAD_BYTES).read_to_end(&mut head)?;
+            let len = backup.len();
+            Ok(Backup { len, head, piece: Box::new(move |offset| backup.piece(offset)) })
+        })
     }
 
     fn transfer(&self) -> BoxFuture<'_, ()> {

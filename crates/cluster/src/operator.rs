@@ -1,6 +1,6 @@
 //! What an operator asks a running node for over its node port, with the cluster's secret.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
@@ -77,6 +77,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const CHANGE: Duration = Duration::from_secs(120);
 /// How long a node may need for the next piece of a backup; the first waits for its snapshot.
 const SILENCE: Duration = Duration::from_secs(600);
+
+/// How long all nodes may need to take a backup in, once they have it.
+const RESTORE: Duration = Duration::from_secs(1200);
+/// Bytes of a backup in one frame.
+const FRAME: usize = 256 * 1024;
 
 impl Operator {
     /// Of the cluster with this secret.
@@ -162,5 +167,49 @@ impl Operator {
             out.write_all(&piece)?;
         }
         Ok(received)
+    }
+
+    /// What the node at `address` holds, in a few words.
+    ///
+    /// # Errors
+    /// If it cannot be reached, is of another cluster, or does not answer in 3 seconds.
+    pub async fn content(&self, address: &str) -> io::Result<String> {
+        let answer = self.ask(address, vec![question::CONTENT], PATIENCE).await?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    /// Puts a backup's content in the place of everything in the cluster that the node at `address`
+    /// belongs to. The answer says what was done.
+    ///
+    /// # Errors
+    /// `InvalidInput` with the node's words for why it was not done; others if the node cannot be
+    /// reached, stops answering, or `backup` cannot be read.
+    pub async fn restore(&self, address: &str, backup: &mut dyn Read) -> io::Result<String> {
+        let mut connection = self.dial(address, Kind::Restore).await?;
+        loop {
+            let mut frame = Vec::with_capacity(FRAME);
+            (&mut *backup).take(FRAME as u64).read_to_end(&mut frame)?;
+            let last = frame.is_empty();
+            tokio::select! {
+                // It is refused: the rest is not wanted.
+                answer = connection.receiver.recv() => return restored(answer),
+                sent = connection.sender.send(frame.into()) => {
+                    // Why it was not taken is said by the answer.
+                    if last || sent.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        restored(tokio::time::timeout(RESTORE, connection.receiver.recv()).await?)
+    }
+}
+
+fn restored(answer: Option<Bytes>) -> io::Result<String> {
+    let answer = answer.ok_or_else(closed)?;
+    let text = String::from_utf8_lossy(answer.get(1..).unwrap_or_default()).into_owned();
+    match answer.first() {
+        Some(0) => Ok(text),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, text)),
     }
 }

@@ -84,3 +84,12 @@ pub fn fill(
 pub fn open_backup(file: &Path) -> io::Result<impl Read> {
     polyport_storage::snapshot::SnapshotReader::open_file(file).map_err(io::Error::from)
 }
+
+/// Reads a backup's content from its bytes as they come, checked as they are read.
+///
+/// # Errors
+/// If the bytes cannot be read or are no backup's.
+pub fn read_backup(bytes: impl Read) -> io::Result<impl Read> {
+    polyport_storage::snapshot::SnapshotReader::from_stream(bytes, "as received")
+        .map_err(io::Error::from)
+}

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use polyport_config::{Layers, Loaded, Problem};
 
-use crate::{serve, tools};
+use crate::{restore, serve, tools};
 
 #[derive(Parser)]
 #[command(
@@ -40,10 +40,17 @@ enum Command {
         #[command(flatten)]
         configuration: Configuration,
     },
-    /// Fill an empty, stopped node with a backup.
+    /// Put a backup in the place of everything a running cluster holds, or fill an empty, stopped
+    /// node with it.
     Restore {
         /// A file that `polyport backup` wrote.
         file: PathBuf,
+        /// Do it: without this, a running cluster is only looked at, and the exit code is 2.
+        #[arg(long)]
+        replace_everything: bool,
+        /// host:port of a node port; this configuration's node.listen unless given.
+        #[arg(long)]
+        server: Option<String>,
         #[command(flatten)]
         configuration: Configuration,
     },
@@ -152,8 +159,14 @@ pub(crate) fn run(started: Instant) -> i32 {
         Command::Backup { file, server, configuration } => {
             with(&configuration, &|config| ops::backup(config, server.clone(), &file))
         }
-        Command::Restore { file, configuration } => {
-            with(&configuration, &|config| ops::restore(config, &file))
+        Command::Restore { file, replace_everything, server, configuration } => {
+            let Some(loaded) = configuration.checked() else { return 1 };
+            let restored =
+                restore::restore(&loaded.config, &file, server.as_deref(), replace_everything);
+            match restored {
+                Ok(restore::Done::Looked) => return 2,
+                done => done.map(|_| ()),
+            }
         }
         Command::ImportZookeeper {
             dir,

@@ -5,6 +5,7 @@
 mod cli;
 mod ops;
 mod pages;
+mod restore;
 mod serve;
 mod tools;
 mod wiring;

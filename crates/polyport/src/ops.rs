@@ -47,16 +47,16 @@ pub(crate) enum Membership {
     },
 }
 
-fn operator(config: &Config) -> Operator {
+pub(crate) fn operator(config: &Config) -> Operator {
     Operator::new(Secret::new(config.cluster.secret.clone()))
 }
 
-fn node_port(config: &Config, server: Option<String>) -> String {
+pub(crate) fn node_port(config: &Config, server: Option<String>) -> String {
     let own = config.node.advertise.as_ref().unwrap_or(&config.node.listen);
     server.unwrap_or_else(|| own.to_string())
 }
 
-fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
@@ -133,13 +133,13 @@ pub(crate) fn backup(config: &Config, server: Option<String>, file: &Path) -> an
     Ok(())
 }
 
-fn read_backup(file: &Path) -> anyhow::Result<Machine> {
+pub(crate) fn read_backup(file: &Path) -> anyhow::Result<Machine> {
     let mut reader = seed::open_backup(file)
         .with_context(|| format!("{} is not a Polyport backup", file.display()))?;
     Machine::read_snapshot(&mut reader).with_context(|| format!("{} is damaged", file.display()))
 }
 
-fn fill(config: &Config, machine: &mut Machine) -> anyhow::Result<()> {
+pub(crate) fn fill(config: &Config, machine: &mut Machine) -> anyhow::Result<()> {
     let options = wiring::cluster(config)?;
     let _lock = DirLock::acquire(&config.data_dir)?;
     seed::fill(&options, |out: &mut dyn Write| machine.write_snapshot(out))?;
@@ -152,20 +152,6 @@ fn fill(config: &Config, machine: &mut Machine) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// Fills an empty node with a backup.
-pub(crate) fn restore(config: &Config, file: &Path) -> anyhow::Result<()> {
-    seed::check_empty(&wiring::cluster(config)?)?;
-    let mut machine = read_backup(file)?;
-    println!(
-        "{}: {} znodes, {} sessions, last zxid 0x{:x}",
-        file.display(),
-        machine.store().len(),
-        machine.sessions().len(),
-        machine.last_zxid()
-    );
-    fill(config, &mut machine)
 }
 
 /// Fills an empty node with a ZooKeeper's data.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use polyport_config::Config;
 use polyport_telemetry::http::{self, Method, Response, StatusCode};
 use polyport_telemetry::metric;
-use polyport_zookeeper::admin::Admin;
+use polyport_zookeeper::admin::{Admin, Rules};
 use polyport_zookeeper::observe::metrics;
 use polyport_zookeeper::server::Server;
 
@@ -37,8 +37,13 @@ pub(crate) async fn listen(config: &Config, server: &Server) -> std::io::Result<
     let mut pages = Pages::default();
     if config.admin.enabled {
         let shown = without_secrets(config).to_toml_documented();
+        let rules = Rules {
+            snapshot: config.admin.snapshot_enabled,
+            restore: config.admin.restore_enabled,
+            every: Duration::from_millis(config.admin.rate_limiter_interval_ms),
+        };
         let admin = Admin::new(server.clone(), &config.admin.command_url, shown);
-        let handler = http::handler(move |request| admin.answer(&request));
+        let handler = admin.with_rules(rules).handler();
         let address = config.admin.listen.to_string();
         let idle = Duration::from_millis(config.admin.idle_timeout_ms.max(1));
         pages.admin = Some(http::listen("admin", &address, idle, handler).await?);

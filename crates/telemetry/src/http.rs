@@ -1,5 +1,7 @@
 //! A small HTTP/1.1 shell: one task a connection, one function a server.
 
+mod body;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -8,22 +10,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 pub use hyper::{Method, StatusCode, header::HeaderMap};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
-/// Largest body that is read.
-const MAX_BODY: usize = 1 << 20;
+pub use body::Body;
+
+/// How long a peer may take for the next bytes of a body.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// Connections at once; more are closed at once.
 const MAX_CONNECTIONS: usize = 256;
 
-/// A request, read whole.
-#[derive(Clone, Debug)]
+/// A request. Its body is read by whoever wants it.
+#[derive(Debug)]
 pub struct Request {
+    /// Who asks.
+    pub peer: SocketAddr,
     /// GET, POST …
     pub method: Method,
     /// Without the query.
@@ -32,31 +38,37 @@ pub struct Request {
     pub query: Vec<(String, String)>,
     /// Headers.
     pub headers: HeaderMap,
-    /// Body.
-    pub body: Bytes,
+    body: Incoming,
 }
 
 /// An answer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Response {
     /// Status.
     pub status: StatusCode,
     /// Content type; empty for none.
     pub content_type: &'static str,
+    /// Other headers, their names in small letters.
+    pub headers: Vec<(&'static str, String)>,
     /// Body.
-    pub body: Bytes,
+    pub body: Body,
 }
 
 impl Response {
     /// An answer with status 200.
     pub fn ok(content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { status: StatusCode::OK, content_type, body: body.into() }
+        Self::new(StatusCode::OK, content_type, body)
+    }
+
+    /// Any answer; an empty content type is none.
+    pub fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { status, content_type, headers: Vec::new(), body: Body::whole(body) }
     }
 
     /// An answer that is its status, in words.
     pub fn status(status: StatusCode) -> Self {
         let text = status.canonical_reason().unwrap_or_default();
-        Self { status, content_type: "text/plain; charset=utf-8", body: text.into() }
+        Self::new(status, "text/plain; charset=utf-8", text)
     }
 }
 
@@ -64,6 +76,25 @@ impl Request {
     /// The value of a name of the query.
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The next bytes of the body, in pieces as they come; none at its end.
+    ///
+    /// # Errors
+    /// If the body breaks off, is malformed, or nothing comes for a minute.
+    pub async fn next_bytes(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            let next = tokio::time::timeout(BODY_PATIENCE, self.body.frame()).await?;
+            match next.transpose().map_err(io::Error::other)? {
+                None => return Ok(None),
+                // Trailers say nothing here.
+                Some(frame) => match frame.into_data() {
+                    Ok(bytes) if bytes.is_empty() => {}
+                    Ok(bytes) => return Ok(Some(bytes)),
+                    Err(_) => {}
+                },
+            }
+        }
     }
 }
 
@@ -101,8 +132,8 @@ pub async fn listen(
 async fn accept(what: &'static str, listener: TcpListener, idle: Duration, handler: Handler) {
     let connections = Arc::new(());
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, what, "the port cannot accept");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -115,7 +146,7 @@ async fn accept(what: &'static str, listener: TcpListener, idle: Duration, handl
         }
         let (handler, counted) = (handler.clone(), connections.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(request, handler.clone()));
+            let service = service_fn(move |request| answer(request, peer, handler.clone()));
             let served = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(idle)
@@ -131,27 +162,29 @@ async fn accept(what: &'static str, listener: TcpListener, idle: Duration, handl
 
 async fn answer(
     request: hyper::Request<Incoming>,
+    peer: SocketAddr,
     handler: Handler,
-) -> Result<hyper::Response<Full<Bytes>>, std::convert::Infallible> {
+) -> Result<hyper::Response<Body>, std::convert::Infallible> {
     let (parts, body) = request.into_parts();
-    let response = match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => {
-            let request = Request {
-                method: parts.method,
-                path: decode(parts.uri.path(), false),
-                query: query(parts.uri.query().unwrap_or_default()),
-                headers: parts.headers,
-                body: body.to_bytes(),
-            };
-            handler(request).await
-        }
-        Err(_) => Response::status(StatusCode::PAYLOAD_TOO_LARGE),
+    let request = Request {
+        peer,
+        method: parts.method,
+        path: decode(parts.uri.path(), false),
+        query: query(parts.uri.query().unwrap_or_default()),
+        headers: parts.headers,
+        body,
     };
-    let mut answer = hyper::Response::new(Full::new(response.body));
+    let response = handler(request).await;
+    let mut answer = hyper::Response::new(response.body);
     *answer.status_mut() = response.status;
     if !response.content_type.is_empty() {
         let content_type = HeaderValue::from_static(response.content_type);
         answer.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
+    for (name, value) in response.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            answer.headers_mut().append(HeaderName::from_static(name), value);
+        }
     }
     Ok(answer)
 }
@@ -195,5 +228,65 @@ mod tests {
             [("traceMask", "1022"), ("a", "b c/d"), ("flag", ""), ("bad", "%zz")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
         );
+    }
+
+    /// What a server that answers with `handler` says to these bytes, until it hangs up.
+    async fn exchange(handler: Handler, request: Vec<u8>) -> Vec<u8> {
+        use std::io::{Read, Write};
+        let idle = Duration::from_secs(20);
+        let address = listen("test", "127.0.0.1:0", idle, handler).await.unwrap();
+        let client = tokio::task::spawn_blocking(move || {
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(idle)).unwrap();
+            stream.write_all(&request).unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            answer
+        });
+        client.await.unwrap()
+    }
+
+    /// Gives a request's body back, which is said to be `missing` bytes longer than it is.
+    fn echo(missing: u64) -> Handler {
+        Arc::new(move |mut request| {
+            Box::pin(async move {
+                let mut body = Vec::new();
+                while let Some(bytes) = request.next_bytes().await.unwrap() {
+                    body.push(bytes);
+                }
+                let len = body.iter().map(|bytes| bytes.len() as u64).sum::<u64>() + missing;
+                let (sender, pieces) = tokio::sync::mpsc::channel(1);
+                tokio::spawn(async move {
+                    for bytes in body {
+                        sender.send(bytes).await.unwrap();
+                    }
+                });
+                let headers = vec![("x-from", request.peer.ip().to_string())];
+                let body = Body::stream(len, pieces);
+                Response { headers, body, ..Response::ok("application/octet-stream", "") }
+            })
+        })
+    }
+
+    #[tokio::test]
+    async fn bodies_of_any_size_come_and_go_in_pieces() {
+        let sent = vec![b'x'; 3 << 20];
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            sent.len()
+        );
+        let request = [head.as_bytes(), &sent].concat();
+        let answer = exchange(echo(0), request.clone()).await;
+        let at = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8_lossy(&answer[..at]).to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+        assert!(head.contains("content-length: 3145728") && head.contains("x-from: 127.0.0.1"));
+        assert_eq!(answer[at + 4..], sent);
+        // Less than was promised ends with the connection, and not as if it were all.
+        let answer = exchange(echo(1), request).await;
+        let at = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8_lossy(&answer[..at]).to_ascii_lowercase();
+        assert!(head.contains("content-length: 3145729"), "{head}");
+        assert!(answer.len() - at - 4 < 3_145_729);
     }
 }

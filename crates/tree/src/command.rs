@@ -9,8 +9,12 @@
 //! A node numbers its batches; [`crate::machine`] applies each exactly once and in order, whatever
 //! was sent again to whichever leader.
 
+mod restore;
+
 use bytes::BufMut;
 use polyport_wire::{Cursor, DecodeError};
+
+pub use restore::Restore;
 
 use crate::access::Identities;
 use crate::session::{Attachment, SessionId};
@@ -122,6 +126,8 @@ pub enum Command<'a> {
         /// Which.
         path: &'a str,
     },
+    /// A step of replacing everything.
+    Restore(Restore<'a>),
 }
 
 mod kind {
@@ -138,6 +144,10 @@ mod kind {
     pub const EXPIRE: u8 = 11;
     pub const OPEN_ORIGIN: u8 = 12;
     pub const REAP: u8 = 13;
+    pub const RESTORE_BEGIN: u8 = 14;
+    pub const RESTORE_PIECE: u8 = 15;
+    pub const RESTORE_END: u8 = 16;
+    pub const RESTORE_CANCEL: u8 = 17;
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -317,6 +327,7 @@ impl<'a> Command<'a> {
                 out.put_u8(kind::REAP);
                 put_bytes(out, path.as_bytes());
             }
+            Self::Restore(step) => step.encode(out),
         }
     }
 
@@ -356,7 +367,10 @@ impl<'a> Command<'a> {
                 Self::OpenOrigin { node: cursor.u64("node")?, nonce: cursor.u64("nonce")? }
             }
             kind::REAP => Self::Reap { path: string(cursor, "path")? },
-            tag => Self::Write(Write::decode(tag, cursor)?),
+            tag => match Restore::decode(tag, cursor)? {
+                Some(step) => Self::Restore(step),
+                None => Self::Write(Write::decode(tag, cursor)?),
+            },
         })
     }
 }
@@ -529,6 +543,10 @@ mod tests {
             Command::Expire(vec![1, 2]),
             Command::OpenOrigin { node: 1, nonce: 2 },
             Command::Reap { path: "/c" },
+            Command::Restore(Restore::Begin { id: 7 }),
+            Command::Restore(Restore::Piece { id: 7, number: 1, bytes: b"bytes" }),
+            Command::Restore(Restore::End { id: 7, len: 5 }),
+            Command::Restore(Restore::Cancel { id: 7 }),
         ];
         let mut builder = BatchBuilder::default();
         let number = builder.submitter(&submitter);

@@ -6,25 +6,33 @@
 //! stops nobody for longer than one piece.
 //!
 //! ```text
-//! snapshot := head node* end
-//! head     := version:u8 last_zxid:i64 term:u64 time_ms:i64 origins acls sessions
+//! snapshot := head piece* node* end
+//! head     := version:u8 last_zxid:i64 term:u64 time_ms:i64 origins acls sessions restoring?
+//! restoring:= id:u64 touched_ms:i64 pieces:u32
+//! piece    := bytes
 //! node     := slot:u32 parent:u32 czxid:i64 ctime:i64 acl:u32 name data meta?
 //! end      := u32::MAX
 //! ```
+//! Version 2 has a restore under way and its pieces, version 1 has none.
 
-use std::collections::BTreeMap;
+mod foreign;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use polyport_wire::{Cursor, DecodeError};
 
 use crate::command::{get_acl, put_acl};
-use crate::machine::{Machine, Origin, Stamp};
+use crate::machine::{Machine, Origin, Restoring, Stamp};
 use crate::session::{Attachment, Session};
-use crate::store::{Meta, NewNode, NodeIndex};
+use crate::store::{MAX_NAME, Meta, NewNode, NodeIndex, Store};
+use foreign::Slots;
 
 const VERSION: u8 = 1;
+/// With a restore under way.
+const VERSION_RESTORING: u8 = 2;
 /// Bytes of a piece, about: what is written under one hold of the lock.
 const PIECE: usize = 64 * 1024;
 /// No record is longer: a name, a frame's worth of data, and fixed fields.
@@ -47,11 +55,47 @@ pub(crate) struct InProgress {
     end: u32,
     /// Slots that changed before their turn: their record, empty if they held nothing.
     aside: BTreeMap<u32, Vec<u8>>,
+    /// Of a restore under way; written first.
+    pieces: VecDeque<Bytes>,
+    /// The tree as it was when another took its place.
+    replaced: Option<Box<Store>>,
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.put_u32(bytes.len() as u32);
     out.put_slice(bytes);
+}
+
+fn put_node(store: &Store, at: NodeIndex, out: &mut Vec<u8>) {
+    if !store.holds(at) {
+        return;
+    }
+    let start = out.len();
+    out.put_u32(0);
+    out.put_u32(at.0);
+    out.put_u32(store.parent(at).unwrap_or(NodeIndex::NONE).0);
+    let (czxid, ctime) = store.created(at);
+    out.put_i64(czxid);
+    out.put_i64(ctime);
+    out.put_u32(store.acl(at));
+    put_bytes(out, store.name(at).as_bytes());
+    let meta = store.own_meta(at);
+    let data = store.data(at);
+    out.put_u8(u8::from(data.is_some()) | u8::from(meta.is_some()) << 1);
+    if let Some(data) = data {
+        put_bytes(out, data);
+    }
+    if let Some(meta) = meta {
+        out.put_i64(meta.mzxid);
+        out.put_i64(meta.mtime);
+        out.put_i64(meta.pzxid);
+        out.put_i64(meta.owner);
+        out.put_i32(meta.version);
+        out.put_i32(meta.creations);
+        out.put_i32(meta.aversion);
+    }
+    let len = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&len.to_be_bytes());
 }
 
 impl Machine {
@@ -60,9 +104,10 @@ impl Machine {
     pub fn begin_snapshot(&mut self) -> (Ticket, Vec<u8>) {
         let ticket = Ticket(TICKETS.fetch_add(1, Ordering::Relaxed));
         let end = self.store.slots();
-        self.snapshot = Some(InProgress { ticket, cursor: 0, end, aside: BTreeMap::new() });
+        let pieces: VecDeque<Bytes> =
+            self.restoring.iter().flat_map(|restoring| restoring.pieces.iter().cloned()).collect();
         let mut out = Vec::new();
-        out.put_u8(VERSION);
+        out.put_u8(if self.restoring.is_some() { VERSION_RESTORING } else { VERSION });
         out.put_i64(self.last_zxid);
         out.put_u64(self.last_stamp.term);
         out.put_i64(self.last_stamp.time_ms);
@@ -85,6 +130,13 @@ impl Machine {
             out.put_u64(session.attachment.origin);
             out.put_u64(session.attachment.connection);
         }
+        if let Some(restoring) = &self.restoring {
+            out.put_u64(restoring.id);
+            out.put_i64(restoring.touched_ms);
+            out.put_u32(restoring.pieces.len() as u32);
+        }
+        let (aside, replaced) = (BTreeMap::new(), None);
+        self.snapshot = Some(InProgress { ticket, cursor: 0, end, aside, pieces, replaced });
         let mut framed = Vec::with_capacity(out.len() + 4);
         put_bytes(&mut framed, &out);
         (ticket, framed)
@@ -99,15 +151,21 @@ impl Machine {
             return Err(io::Error::other("the snapshot was overtaken by a newer state"));
         };
         let full = out.len() + PIECE;
+        while out.len() < full
+            && let Some(piece) = progress.pieces.pop_front()
+        {
+            put_bytes(out, &piece);
+        }
+        let store = progress.replaced.as_deref().unwrap_or(&self.store);
         while progress.cursor < progress.end && out.len() < full {
             let at = NodeIndex(progress.cursor);
             match progress.aside.remove(&progress.cursor) {
                 Some(record) => out.put_slice(&record),
-                None => self.put_node(at, out),
+                None => put_node(store, at, out),
             }
             progress.cursor += 1;
         }
-        if progress.cursor < progress.end {
+        if progress.cursor < progress.end || !progress.pieces.is_empty() {
             self.snapshot = Some(progress);
             return Ok(true);
         }
@@ -120,36 +178,11 @@ impl Machine {
         self.snapshot.take_if(|progress| progress.ticket == ticket);
     }
 
-    fn put_node(&self, at: NodeIndex, out: &mut Vec<u8>) {
-        if !self.store.holds(at) {
-            return;
+    /// Another tree takes the place of this one: a snapshot in progress goes on with `before`.
+    pub(crate) fn keep_for_snapshot(&mut self, before: Store) {
+        if let Some(progress) = &mut self.snapshot {
+            progress.replaced.get_or_insert_with(|| Box::new(before));
         }
-        let start = out.len();
-        out.put_u32(0);
-        out.put_u32(at.0);
-        out.put_u32(self.store.parent(at).unwrap_or(NodeIndex::NONE).0);
-        let (czxid, ctime) = self.store.created(at);
-        out.put_i64(czxid);
-        out.put_i64(ctime);
-        out.put_u32(self.store.acl(at));
-        put_bytes(out, self.store.name(at).as_bytes());
-        let meta = self.store.own_meta(at);
-        let data = self.store.data(at);
-        out.put_u8(u8::from(data.is_some()) | u8::from(meta.is_some()) << 1);
-        if let Some(data) = data {
-            put_bytes(out, data);
-        }
-        if let Some(meta) = meta {
-            out.put_i64(meta.mzxid);
-            out.put_i64(meta.mtime);
-            out.put_i64(meta.pzxid);
-            out.put_i64(meta.owner);
-            out.put_i32(meta.version);
-            out.put_i32(meta.creations);
-            out.put_i32(meta.aversion);
-        }
-        let len = (out.len() - start - 4) as u32;
-        out[start..start + 4].copy_from_slice(&len.to_be_bytes());
     }
 
     /// Called before any change of a slot.
@@ -157,9 +190,10 @@ impl Machine {
         let Some(mut progress) = self.snapshot.take() else {
             return;
         };
-        if at.0 >= progress.cursor && at.0 < progress.end && !progress.aside.contains_key(&at.0) {
+        let due = at.0 >= progress.cursor && at.0 < progress.end && progress.replaced.is_none();
+        if due && !progress.aside.contains_key(&at.0) {
             let mut record = Vec::new();
-            self.put_node(at, &mut record);
+            put_node(&self.store, at, &mut record);
             progress.aside.insert(at.0, record);
         }
         self.snapshot = Some(progress);
@@ -174,19 +208,22 @@ impl Machine {
         }
     }
 
+    /// Terms are 31 bits; the last one would leave no room to count in.
+    const MAX_READ_ZXID: i64 = i64::MAX - u32::MAX as i64;
+
     /// Reads a snapshot.
     ///
     /// # Errors
     /// If it cannot be read, is malformed or of another version.
     pub fn read_snapshot(from: &mut impl Read) -> io::Result<Machine> {
-        let mut machine = Machine::without_nodes();
+        Self::read_with(from, &Slots::AsWritten)
+    }
+
+    fn read_with(from: &mut impl Read, slots: &Slots) -> io::Result<Machine> {
         let mut record = Vec::new();
-        if !read_record(from, &mut record)? {
-            return Err(io::Error::other("snapshot has no head"));
-        }
-        machine.read_head(&record).map_err(malformed)?;
+        let mut machine = Self::read_before_nodes(from, &mut record)?;
         while read_record(from, &mut record)? {
-            machine.read_node(&record).map_err(malformed)?;
+            machine.read_node(&record, slots).map_err(malformed)?;
         }
         if !machine.finish_loading() {
             return Err(io::Error::other("snapshot has a znode without its parent"));
@@ -194,14 +231,32 @@ impl Machine {
         Ok(machine)
     }
 
-    fn read_head(&mut self, record: &[u8]) -> Result<(), DecodeError> {
+    /// The head, and the pieces of a restore.
+    fn read_before_nodes(from: &mut impl Read, record: &mut Vec<u8>) -> io::Result<Machine> {
+        let mut machine = Machine::without_nodes();
+        if !read_record(from, record)? {
+            return Err(io::Error::other("snapshot has no head"));
+        }
+        let pieces = machine.read_head(record).map_err(malformed)?;
+        for _ in 0..pieces {
+            let there = read_record(from, record)?;
+            let Some(restoring) = machine.restoring.as_mut().filter(|_| there) else {
+                return Err(io::Error::other("snapshot lacks a piece of a restore"));
+            };
+            restoring.push(Bytes::copy_from_slice(record));
+        }
+        Ok(machine)
+    }
+
+    /// The answer is how many pieces of a restore follow.
+    fn read_head(&mut self, record: &[u8]) -> Result<u32, DecodeError> {
         let mut cursor = Cursor::new(record);
-        if cursor.u8("snapshot version")? != VERSION {
+        let version = cursor.u8("snapshot version")?;
+        if version != VERSION && version != VERSION_RESTORING {
             return Err(DecodeError { at: 0, what: "snapshot version" });
         }
         self.last_zxid = cursor.i64("last zxid")?;
-        // Terms are 31 bits; the last one would leave no room to count in.
-        if !(0..=i64::MAX - i64::from(u32::MAX)).contains(&self.last_zxid) {
+        if !(0..=Self::MAX_READ_ZXID).contains(&self.last_zxid) {
             return Err(cursor.error("last zxid"));
         }
         self.last_stamp = Stamp { term: cursor.u64("term")?, time_ms: cursor.i64("time")? };
@@ -225,13 +280,24 @@ impl Machine {
             let ephemerals = std::collections::BTreeSet::new();
             self.sessions.insert(id, Session { timeout_ms, password, attachment, ephemerals });
         }
-        cursor.finish()
+        let mut pieces = 0;
+        if version == VERSION_RESTORING {
+            let id = cursor.u64("restore")?;
+            self.restoring = Some(Restoring::new(id, cursor.i64("restore")?));
+            pieces = cursor.u32("restore")?;
+        }
+        cursor.finish()?;
+        Ok(pieces)
     }
 
-    fn read_node(&mut self, record: &[u8]) -> Result<(), DecodeError> {
+    fn read_node(&mut self, record: &[u8], slots: &Slots) -> Result<(), DecodeError> {
         let mut cursor = Cursor::new(record);
-        let at = NodeIndex(cursor.u32("slot")?);
-        let parent = NodeIndex(cursor.u32("parent")?);
+        let mut slot = |what| {
+            let written = cursor.u32(what)?;
+            slots.place(written).ok_or(cursor.error(what))
+        };
+        let at = slot("slot")?;
+        let parent = slot("parent")?;
         let zxid = cursor.i64("czxid")?;
         let time_ms = cursor.i64("ctime")?;
         if self.store.holds(at) || (parent == NodeIndex::NONE) != (at == NodeIndex::ROOT) {
@@ -242,6 +308,9 @@ impl Machine {
             return Err(cursor.error("acl"));
         }
         let len = cursor.u32("name")? as usize;
+        if len > MAX_NAME {
+            return Err(cursor.error("name"));
+        }
         let name = cursor.take(len, "name")?;
         let name = std::str::from_utf8(name).map_err(|_| cursor.error("name"))?;
         let flags = cursor.u8("flags")?;
@@ -271,6 +340,16 @@ impl Machine {
         self.store.restore(at, parent, new, meta);
         Ok(())
     }
+}
+
+/// The newest transaction of a snapshot, by its first bytes. None if they are too few or no
+/// snapshot's.
+pub fn last_zxid(start: &[u8]) -> Option<i64> {
+    let mut cursor = Cursor::new(start);
+    cursor.u32("head").ok()?;
+    let version = cursor.u8("snapshot version").ok()?;
+    let known = version == VERSION || version == VERSION_RESTORING;
+    cursor.i64("last zxid").ok().filter(|_| known)
 }
 
 fn malformed(error: DecodeError) -> io::Error {

@@ -72,7 +72,7 @@ async fn start(name: &str, words: &[&str], members: &[u64]) -> Node {
     let server = Server::new(settings, replica);
     let zookeeper = server.listen("127.0.0.1:0").await.unwrap();
     let admin = Admin::new(server.clone(), "/commands", "tickTime=2000\n".to_owned());
-    let handler = http::handler(move |request| admin.answer(&request));
+    let handler = admin.handler();
     let admin = http::listen("admin", "127.0.0.1:0", PATIENCE, handler).await.unwrap();
     let counted = server.clone();
     let handler = http::handler(move |_| {
@@ -355,9 +355,25 @@ async fn every_admin_command_is_answered_with_zookeepers_keys() {
     assert_eq!(status, 401);
     assert!(body.contains("\"error\" : \"Auth info is missing for the command\""), "{body}");
     let auth = "Authorization: digest a:b\r\n";
-    let (status, _, body) = node.http(node.admin, "GET /commands/snapshot", auth).await;
-    assert_eq!(status, 403);
-    assert!(body.contains("polyport backup"), "{body}");
+    let line = "GET /commands/snapshot?streaming=false";
+    let (status, head, body) = node.http(node.admin, line, auth).await;
+    assert_eq!(status, 200);
+    assert!(head.contains("last_zxid: 0x") && head.contains("snapshot_size: "), "{head}");
+    assert_eq!(body, "{\n  \"command\" : \"snapshot\",\n  \"error\" : null\n}");
+    let (status, _, body) = node.http(node.admin, line, auth).await;
+    assert_eq!(status, 429, "one in five minutes: {body}");
+    // Nothing is a broken backup.
+    let line = "POST /commands/restore";
+    assert_eq!(node.http(node.admin, line, auth).await.0, 500);
+    assert_eq!(node.http(node.admin, line, auth).await.0, 429);
+    let (_, _, page) = node.http(node.metrics, "GET /metrics", "").await;
+    for line in [
+        "restore_error_count 1.0",
+        "restore_rate_limited_count 1.0",
+        "snapshot_rate_limited_count 1.0",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line}");
+    }
     for (line, expected) in [
         ("GET /", 404),
         ("GET /commandsx", 404),

@@ -18,7 +18,7 @@ pub use cluster::cluster_frame;
 pub use config::config_file;
 pub use import::{import_log, import_snapshot, tidy_up};
 pub use storage::{storage_snapshot, storage_wal};
-pub use tree::{tree_batch, tree_snapshot};
+pub use tree::{tree_batch, tree_restore, tree_snapshot};
 pub use zookeeper::{zk_connect, zk_reply, zk_request};
 
 /// A decoder under test.
@@ -39,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "zk_reply", run: zk_reply, seeds: zookeeper::replies },
     Target { name: "tree_batch", run: tree_batch, seeds: tree::batches },
     Target { name: "tree_snapshot", run: tree_snapshot, seeds: tree::snapshots },
+    Target { name: "tree_restore", run: tree_restore, seeds: tree::snapshots },
     Target { name: "cluster_frame", run: cluster_frame, seeds: cluster::frames },
     Target { name: "storage_wal", run: storage_wal, seeds: storage::journals },
     Target { name: "storage_snapshot", run: storage_snapshot, seeds: storage::snapshots },

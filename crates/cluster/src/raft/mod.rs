@@ -17,7 +17,7 @@ pub(crate) use log_store::LogStore;
 pub(crate) use network::{Dialer, Kind, question};
 pub(crate) use runtime::Runtime;
 pub(crate) use runtime::seed_thread_rng;
-pub(crate) use serve::{Inbound, serve};
+pub(crate) use serve::{Inbound, serve, take_backup};
 pub(crate) use state_machine::{Keeping, MachineStore};
 pub(crate) use wal_worker::{Durability, WalWorker, keep_up};
 

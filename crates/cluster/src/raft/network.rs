@@ -39,11 +39,13 @@ pub(crate) enum Kind {
     Snapshot = 3,
     Proposals = 4,
     Backup = 5,
+    Restore = 6,
 }
 
 impl Kind {
     pub(crate) fn from_u8(value: u8) -> Option<Self> {
-        [Self::Append, Self::Question, Self::Snapshot, Self::Proposals, Self::Backup]
+        use Kind::{Append, Backup, Proposals, Question, Restore, Snapshot};
+        [Append, Question, Snapshot, Proposals, Backup, Restore]
             .into_iter()
             .find(|kind| *kind as u8 == value)
     }
@@ -61,6 +63,8 @@ pub(crate) mod question {
     pub(crate) const RECONFIGURE: u8 = 6;
     /// How do you stand?
     pub(crate) const DESCRIBE: u8 = 7;
+    /// What do you hold?
+    pub(crate) const CONTENT: u8 = 8;
 }
 
 /// Bytes of a snapshot in one frame.

@@ -1,7 +1,9 @@
 //! What other nodes ask of this one.
 
+mod operators;
+
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
@@ -20,6 +22,7 @@ use super::network::{Kind, question};
 use super::state_machine::SnapshotFile;
 use super::{Proposal, Raft, Types, codec};
 use crate::StateMachine;
+use crate::content::Content;
 use crate::node::{Amnesia, Change, Heard, OnNote, Status, reconfigure, standing_of};
 use crate::operator;
 use crate::proposals::frame;
@@ -36,6 +39,7 @@ pub(crate) struct Inbound<D: Disk, S: StateMachine> {
     pub(crate) on_note: OnNote,
     pub(crate) change: Change,
     pub(crate) status: watch::Receiver<Status>,
+    pub(crate) content: Arc<OnceLock<Content>>,
 }
 
 impl<D: Disk, S: StateMachine> Clone for Inbound<D, S> {
@@ -49,6 +53,7 @@ impl<D: Disk, S: StateMachine> Clone for Inbound<D, S> {
             on_note: self.on_note.clone(),
             change: self.change.clone(),
             status: self.status.clone(),
+            content: self.content.clone(),
         }
     }
 }
@@ -56,6 +61,8 @@ impl<D: Disk, S: StateMachine> Clone for Inbound<D, S> {
 fn malformed(error: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error.to_string())
 }
+
+pub(crate) use operators::take_backup;
 
 /// Serves one connection until it ends.
 pub(crate) async fn serve<D: Disk, S: StateMachine>(
@@ -71,7 +78,8 @@ pub(crate) async fn serve<D: Disk, S: StateMachine>(
         Some(Kind::Append) => appends(&inbound, connection).await,
         Some(Kind::Question) => questions(&inbound, connection).await,
         Some(Kind::Snapshot) => snapshot(&inbound, connection).await,
-        Some(Kind::Backup) => backup(&inbound, connection).await,
+        Some(Kind::Backup) => operators::backup(&inbound, connection).await,
+        Some(Kind::Restore) => operators::restore(&inbound, connection).await,
         Some(Kind::Proposals) => proposals(&inbound, from, connection).await,
         None => Err(malformed("unknown kind of connection: is the other node newer?")),
     }
@@ -162,6 +170,11 @@ async fn answer<D: Disk, S: StateMachine>(
             let applied = raft.metrics().borrow_watched().last_applied.map_or(0, |id| id.index);
             operator::encode(&mut out, &inbound.status.borrow(), applied);
         }
+        question::CONTENT => {
+            let content = inbound.content.get();
+            let told = content.map_or_else(String::new, |content| (content.describe)());
+            out.put_slice(told.as_bytes());
+        }
         question::STATUS => {
             standing_of(raft, &inbound.amnesia).encode(&mut out);
         }
@@ -232,44 +245,6 @@ async fn proposals<D: Disk, S: StateMachine>(
             Some(&frame::NOTE) => (inbound.on_note)(from, &bytes[1..]),
             _ => return Err(malformed("unknown frame on a connection for proposals")),
         }
-    }
-    Ok(())
-}
-
-/// How long a snapshot for a backup may take to be made.
-const BACKUP_PATIENCE: Duration = Duration::from_secs(600);
-/// Bytes of a backup in one frame.
-const PIECE: usize = 256 * 1024;
-
-/// A snapshot of everything this node had applied when it was asked.
-async fn backup<D: Disk, S: StateMachine>(
-    inbound: &Inbound<D, S>,
-    connection: Connection,
-) -> io::Result<()> {
-    let mut metrics = inbound.raft.metrics();
-    let goal = metrics.borrow_watched().last_applied.map(|id| id.index);
-    inbound.raft.trigger().snapshot().await.map_err(io::Error::other)?;
-    let made = async {
-        while metrics.borrow_and_update().snapshot.map(|id| id.index) < goal {
-            metrics.changed().await.map_err(|_| closed())?;
-        }
-        io::Result::Ok(())
-    };
-    tokio::time::timeout(BACKUP_PATIENCE, made).await??;
-    let newest = inbound.snapshots.list()?.pop();
-    let newest = newest.ok_or_else(|| io::Error::other("this node holds nothing yet"))?;
-    let raw = inbound.snapshots.open_raw(newest)?;
-    connection.sender.send(raw.len().to_be_bytes().to_vec().into()).await.map_err(|_| closed())?;
-    let mut offset = 0;
-    while offset < raw.len() {
-        let mut piece = vec![0; PIECE];
-        let read = raw.read_at(&mut piece, offset)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        piece.truncate(read);
-        offset += read as u64;
-        connection.sender.send(piece.into()).await.map_err(|_| closed())?;
     }
     Ok(())
 }

@@ -10,6 +10,55 @@ use super::format::{
 use crate::disk::{Disk, DiskFile, OsDisk};
 use crate::{crc32c, u32_at, u64_at};
 
+/// Where a snapshot's bytes come from, in their order.
+pub trait Source {
+    /// Fills `buf` from `offset` as far as there is something, and says how many bytes that were.
+    /// `offset` is where the call before ended.
+    ///
+    /// # Errors
+    /// The file's or the stream's; so does the other method.
+    fn next_at(&mut self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Whether there is nothing from `offset` on.
+    ///
+    /// # Errors
+    /// As above.
+    fn ends_at(&mut self, offset: u64) -> io::Result<bool>;
+}
+
+impl<F: DiskFile> Source for F {
+    fn next_at(&mut self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_full_at(buf, offset)
+    }
+
+    fn ends_at(&mut self, offset: u64) -> io::Result<bool> {
+        Ok(self.len()? == offset)
+    }
+}
+
+/// Bytes that come one after the other, from the network for example.
+#[derive(Debug)]
+pub struct Streamed<R>(R);
+
+impl<R: Read> Source for Streamed<R> {
+    fn next_at(&mut self, mut buf: &mut [u8], _: u64) -> io::Result<usize> {
+        let wanted = buf.len();
+        while !buf.is_empty() {
+            match self.0.read(buf) {
+                Ok(0) => break,
+                Ok(n) => buf = &mut buf[n..],
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(wanted - buf.len())
+    }
+
+    fn ends_at(&mut self, offset: u64) -> io::Result<bool> {
+        Ok(self.next_at(&mut [0], offset)? == 0)
+    }
+}
+
 /// Reads one snapshot's payload; every chunk is checked before a byte of it is given. The end of
 /// the stream is only reported after the footer agreed.
 #[derive(Debug)]
@@ -39,7 +88,17 @@ impl SnapshotReader<<OsDisk as Disk>::File> {
     }
 }
 
-impl<F: DiskFile> SnapshotReader<F> {
+impl<R: Read> SnapshotReader<Streamed<R>> {
+    /// Reads a snapshot's file as it comes; `name` is for messages.
+    ///
+    /// # Errors
+    /// `Io`; `Damaged` if its header is.
+    pub fn from_stream(stream: R, name: &str) -> Result<Self, SnapshotError> {
+        Self::new(Streamed(stream), PathBuf::from(name))
+    }
+}
+
+impl<F: Source> SnapshotReader<F> {
     /// Reads the header.
     pub(super) fn new(file: F, path: PathBuf) -> Result<Self, SnapshotError> {
         let mut reader = SnapshotReader {
@@ -87,7 +146,7 @@ impl<F: DiskFile> SnapshotReader<F> {
         self.chunk.resize(start + len, 0);
         let got = self
             .file
-            .read_full_at(&mut self.chunk[start..], self.next + start as u64)
+            .next_at(&mut self.chunk[start..], self.next + start as u64)
             .map_err(SnapshotError::io("read", &self.path))?;
         if got < len {
             return Err(self.damaged("the file ends too early"));
@@ -157,8 +216,7 @@ impl<F: DiskFile> SnapshotReader<F> {
             return Err(self.damaged("the footer's totals are not those of the chunks"));
         }
         self.next += self.chunk.len() as u64;
-        let len = self.file.len().map_err(SnapshotError::io("read", &self.path))?;
-        if len != self.next {
+        if !self.file.ends_at(self.next).map_err(SnapshotError::io("read", &self.path))? {
             return Err(self.damaged("bytes follow the footer"));
         }
         self.ended = true;
@@ -166,7 +224,7 @@ impl<F: DiskFile> SnapshotReader<F> {
     }
 }
 
-impl<F: DiskFile> Read for SnapshotReader<F> {
+impl<F: Source> Read for SnapshotReader<F> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.given >= self.chunk.len() && !self.advance()? {
             return Ok(0);

@@ -27,6 +27,7 @@ impl Machine {
             }
         }
         self.last_stamp = stamp;
+        self.forget_abandoned_restore(stamp.time_ms);
         let mut number = 0;
         while let Some((index, command)) = batch.next_command()? {
             let zxid = match command {
@@ -37,6 +38,8 @@ impl Machine {
             let attachment = batch.attachment(index);
             let context = Context { zxid, time_ms: stamp.time_ms, attachment };
             let result = self.command(&context, &batch.submitters[index], command, sink);
+            // That of the command, or beyond: a restore goes on above what it brought.
+            let zxid = zxid.max(self.last_zxid);
             sink.outcome(self, number, zxid, result);
             number += 1;
         }
@@ -112,6 +115,7 @@ impl Machine {
                 self.remove_node(context, at, path, sink);
                 Ok(Outcome::Done)
             }
+            Command::Restore(step) => Ok(self.restore_step(context, step, sink)),
         }
     }
 
@@ -145,7 +149,12 @@ impl Machine {
         }
     }
 
-    fn end_session(&mut self, context: &Context, id: SessionId, sink: &mut impl Sink) -> bool {
+    pub(super) fn end_session(
+        &mut self,
+        context: &Context,
+        id: SessionId,
+        sink: &mut impl Sink,
+    ) -> bool {
         let Some(session) = self.sessions.get_mut(&id) else {
             return false;
         };

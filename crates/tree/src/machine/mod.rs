@@ -7,6 +7,7 @@
 mod apply;
 mod origin;
 mod quota;
+mod restore;
 mod undo;
 mod write;
 
@@ -14,6 +15,8 @@ use std::borrow::Cow;
 
 pub use origin::{Fate, Origin, Origins};
 pub use quota::{QuotaLimits, parse_limits};
+pub(crate) use restore::Restoring;
+pub use restore::{ABANDONED_AFTER_MS, MAX_RESTORE_BYTES, RestoreError, Restored};
 
 use crate::access::AclTable;
 use crate::session::{Session, SessionId, Sessions};
@@ -59,6 +62,10 @@ pub enum Outcome<'a> {
     Expired(Vec<SessionId>),
     /// The number of the node's new origin and the nonce it asked with.
     Origin(u64, u64),
+    /// Everything was replaced.
+    Restored(Restored),
+    /// A step of a restore failed, and changed nothing but that the restore is over.
+    NotRestored(RestoreError),
     /// One result for each write of a multi.
     Multi(Vec<Result<Outcome<'a>, TreeError>>),
 }
@@ -93,6 +100,8 @@ pub struct Machine {
     /// Containers and znodes with a time to live.
     pub(crate) reapable: std::collections::BTreeSet<NodeIndex>,
     pub(crate) snapshot: Option<crate::snapshot::InProgress>,
+    /// What a restore has collected so far.
+    pub(crate) restoring: Option<Restoring>,
 }
 
 /// ZooKeeper's own znodes, which cannot be deleted.
@@ -133,6 +142,7 @@ impl Machine {
             quotas: quota::Quotas::default(),
             reapable: std::collections::BTreeSet::new(),
             snapshot: None,
+            restoring: None,
         }
     }
 

@@ -191,6 +191,11 @@ impl Outbox {
         self.origin
     }
 
+    /// A random number of this process.
+    pub(super) fn nonce(&self) -> u64 {
+        self.nonce
+    }
+
     fn push(
         &mut self,
         place: &mut Place,
@@ -261,11 +266,20 @@ pub(super) async fn send_held(shared: Arc<Shared>) {
 impl Shared {
     /// A command of the server itself; nobody waits for its answer.
     pub(super) fn submit_own(&self, command: &Command<'_>) {
+        self.submit_own_for(command, None);
+    }
+
+    /// A command of the server itself, whose answer `subscriber` gets.
+    pub(super) fn submit_own_for(
+        &self,
+        command: &Command<'_>,
+        subscriber: Option<Arc<dyn Subscriber>>,
+    ) {
         let who = Identities { ids: Vec::new(), bypass: true };
         let server = Submitter { session: 0, connection: 0, who, enforce_quota: false };
         let mut outbox = self.outbox.lock();
-        let nobody = Pending { subscriber: None, token: 0 };
-        outbox.push(&mut Place::default(), &server, command, nobody);
+        let pending = Pending { subscriber, token: 0 };
+        outbox.push(&mut Place::default(), &server, command, pending);
         outbox.flush();
     }
 }

@@ -6,6 +6,7 @@
 mod batching;
 mod expiry;
 mod observed;
+mod restoring;
 mod state_machine;
 mod tasks;
 
@@ -22,6 +23,7 @@ use tokio::sync::{Notify, watch};
 pub use batching::Place;
 pub use expiry::Touch;
 pub use observed::Observed;
+pub use restoring::NotRestored;
 pub use state_machine::{config_text, may_hear};
 
 use crate::TreeError;
@@ -182,7 +184,9 @@ impl Unstarted {
             tokio::spawn(batching::send_held(self.0.clone()));
         }
         tasks::spawn(self.0.clone(), cluster.clone());
-        Replica { shared: self.0, status, cluster }
+        let replica = Replica { shared: self.0, status, cluster };
+        replica.serve_operators();
+        replica
     }
 }
 

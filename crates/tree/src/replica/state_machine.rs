@@ -12,7 +12,7 @@ use super::{Local, Observed, Shared, View};
 use crate::machine::{Event, Fate, Machine, Outcome, Sink, Stamp};
 use crate::session::SessionId;
 use crate::snapshot::Ticket;
-use crate::watch::Watcher;
+use crate::watch::{WatchTable, Watcher};
 use crate::{Perms, TreeError, access};
 
 pub(super) struct Applier {
@@ -67,6 +67,14 @@ struct Teller<'a> {
     pending: Vec<Pending>,
     opened: Option<(u64, u64)>,
     attached: Vec<SessionId>,
+    restored: bool,
+}
+
+impl<'a> Teller<'a> {
+    fn new(observed: &'a Observed, local: &'a mut Local, pending: Vec<Pending>) -> Self {
+        let attached = Vec::new();
+        Self { observed, local, pending, opened: None, attached, restored: false }
+    }
 }
 
 impl Sink for Teller<'_> {
@@ -99,6 +107,14 @@ impl Sink for Teller<'_> {
                 self.observed.sessions_expired.fetch_add(expired, Ordering::Relaxed);
             }
             Ok(Outcome::Origin(origin, nonce)) => self.opened = Some((*origin, *nonce)),
+            Ok(Outcome::Restored(_)) => {
+                self.restored = true;
+                // Nobody sees the new tree through a connection that has shown the old one.
+                self.local.watches = WatchTable::default();
+                for subscriber in self.local.subscribers.values() {
+                    subscriber.interrupted();
+                }
+            }
             _ => {}
         }
         let pending = self.pending.get(number);
@@ -127,6 +143,7 @@ impl StateMachine for Applier {
         let shared = self.shared.clone();
         let mut machine = shared.machine.write();
         let before = machine.last_zxid();
+        let mut restored = false;
         for entry in committed {
             let stamp = Stamp { term: entry.term, time_ms: entry.time.0 };
             let age_ms = shared.clock.now().0.saturating_sub(entry.time.0);
@@ -146,15 +163,15 @@ impl StateMachine for Applier {
                 observed.proposal.record_time(sent.elapsed());
                 pending
             });
-            let mut teller =
-                Teller { observed, local: &mut local, pending, opened: None, attached: Vec::new() };
+            let mut teller = Teller::new(observed, &mut local, pending);
             let fate = machine.apply(stamp, entry.bytes, &mut teller).map_err(|error| {
                 io::Error::new(
                     io::ErrorKind::InvalidData,
                     format!("log entry {}: {error}", entry.index),
                 )
             })?;
-            let Teller { opened, attached, .. } = teller;
+            let Teller { opened, attached, restored: restored_here, .. } = teller;
+            restored |= restored_here;
             if !attached.is_empty() {
                 // Whoever leads: to attach is to be heard.
                 shared.expiry.lock().heard(&attached);
@@ -179,6 +196,13 @@ impl StateMachine for Applier {
         shared.last_zxid.store(after, Ordering::Release);
         drop(machine);
         let bytes = committed.iter().map(|entry| entry.bytes.len() as u64).sum();
+        if restored {
+            tracing::warn!(zxid = format!("0x{after:x}"), "everything was replaced by a restore");
+            // So that the pieces can leave the log; and what was counted so far is in it.
+            self.rearm();
+            shared.snapshot_due.notify_one();
+            return Ok(());
+        }
         // The upper half is the term.
         let first = if after >> 32 == before >> 32 { before } else { after >> 32 << 32 };
         self.count((after - first).max(0) as u64, bytes);
@@ -190,13 +214,7 @@ impl StateMachine for Applier {
         let mut machine = shared.machine.write();
         let mut local = shared.local.lock();
         let observed = &shared.observed;
-        let mut teller = Teller {
-            observed,
-            local: &mut local,
-            pending: Vec::new(),
-            opened: None,
-            attached: Vec::new(),
-        };
+        let mut teller = Teller::new(observed, &mut local, Vec::new());
         machine.set_config(&config_text(index, members), &mut teller);
         shared.last_zxid.store(machine.last_zxid(), Ordering::Release);
     }

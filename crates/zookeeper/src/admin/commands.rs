@@ -34,6 +34,15 @@ pub(super) struct Asking<'a> {
 pub(super) enum Answer {
     Fields(Fields),
     Error(StatusCode, String),
+    /// Takes a while.
+    Transfer(Transfer),
+}
+
+/// What hands out or takes in whole trees.
+#[derive(Clone, Copy)]
+pub(super) enum Transfer {
+    Snapshot,
+    Restore,
 }
 
 impl From<Fields> for Answer {
@@ -72,11 +81,18 @@ pub(super) const ALL: &[Command] = &[
     needs(&["monitor", "mntr"], monitor),
     needs(&["observer_connection_stat_reset", "orst"], |_| Fields::default().into()),
     needs(&["observers", "obsr"], observers),
-    Command { posted: true, needs_auth: true, ..needs(&["restore", "rest"], restore) },
+    Command {
+        posted: true,
+        needs_auth: true,
+        ..needs(&["restore", "rest"], |_| Answer::Transfer(Transfer::Restore))
+    },
     needs(&["ruok"], |_| Fields::default().into()),
     needs(&["server_stats", "srvr"], |asking| server_stats(asking).into()),
     always(&["set_trace_mask", "stmk"], set_trace_mask),
-    Command { needs_auth: true, ..needs(&["snapshot", "snap"], snapshot) },
+    Command {
+        needs_auth: true,
+        ..needs(&["snapshot", "snap"], |_| Answer::Transfer(Transfer::Snapshot))
+    },
     needs(&["stat_reset", "srst"], stat_reset),
     needs(&["stats", "stat"], stats),
     always(&["system_properties", "sysp"], system_properties),
@@ -245,16 +261,6 @@ fn observers(asking: &Asking<'_>) -> Answer {
         .with("synced_observers", observers.iter().filter(|peer| peer.synced).count())
         .with("observers", observers.into_iter().map(one).collect::<Json>())
         .into()
-}
-
-fn snapshot(_: &Asking<'_>) -> Answer {
-    let error = "not over HTTP: `polyport backup` takes a running node's tree";
-    Answer::Error(StatusCode::FORBIDDEN, error.to_owned())
-}
-
-fn restore(_: &Asking<'_>) -> Answer {
-    let error = "not over HTTP: `polyport restore` puts a tree back";
-    Answer::Error(StatusCode::FORBIDDEN, error.to_owned())
 }
 
 fn response_stats(server: &Server) -> Fields {

@@ -1,22 +1,24 @@
 //! The admin server: `GET /commands` and `GET /commands/<name>`, JSON with the keys of
 //! ZooKeeper 3.9's AdminServer.
 //!
-//! Deliberately absent: the commands `snapshot` and `restore`, which would hand out and take whole
-//! trees over plain HTTP; they answer with an error that names the tool that does it. They ask for
-//! an `Authorization` header before that, as ZooKeeper does.
+//! `snapshot` and `restore` hand out and take whole trees, in the form of `polyport backup`. They ask
+//! for an `Authorization` header with all rights on the root.
 
 mod commands;
 mod json;
+mod rights;
+mod transfer;
 
-use polyport_telemetry::http::{Method, Request, Response, StatusCode};
+use std::sync::Arc;
+
+use polyport_telemetry::http::{Handler, Method, Request, Response, StatusCode};
 
 use crate::observe;
 use crate::server::Server;
-use commands::Answer;
+use commands::{Answer, Transfer};
 use json::{Fields, Json};
-
-/// Who must be asked for, before anything else, with what it says to those who are not.
-const NO_AUTH: &str = "Auth info is missing for the command";
+pub use transfer::Rules;
+use transfer::Transfers;
 
 /// The admin pages of a server.
 #[derive(Clone)]
@@ -26,26 +28,41 @@ pub struct Admin {
     root: String,
     /// The configuration file as it was read; empty where there was none.
     initial_configuration: String,
+    transfers: Arc<Transfers>,
 }
 
 impl Admin {
     /// At `root`, which is `/commands` unless the operator says otherwise.
     pub fn new(server: Server, root: &str, initial_configuration: String) -> Self {
         let root = format!("/{}", root.trim_matches('/'));
-        Self { server, root, initial_configuration }
+        let transfers = Arc::new(Transfers::new(Rules::default()));
+        Self { server, root, initial_configuration, transfers }
+    }
+
+    /// With other rules for snapshots and restores than ZooKeeper's defaults.
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { transfers: Arc::new(Transfers::new(rules)), ..self }
+    }
+
+    /// As an HTTP server wants it.
+    pub fn handler(self) -> Handler {
+        Arc::new(move |request| {
+            let admin = self.clone();
+            Box::pin(async move { admin.answer(request).await })
+        })
     }
 
     /// Answers a request whose path begins with the root; any other is not found.
-    pub fn answer(&self, request: &Request) -> Response {
+    pub async fn answer(&self, request: Request) -> Response {
         let rest = match request.path.strip_prefix(&self.root) {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
             _ => return Response::status(StatusCode::NOT_FOUND),
         };
-        let name = rest.trim_matches('/');
+        let name = rest.trim_matches('/').to_owned();
         match request.method {
             Method::GET if name.is_empty() => Response::ok("text/html", self.list()),
-            Method::GET | Method::POST => self.command(name, request),
-            _ => Response { content_type: "", body: "".into(), ..no_method() },
+            Method::GET | Method::POST => self.command(&name, request).await,
+            _ => Response::new(StatusCode::METHOD_NOT_ALLOWED, "", ""),
         }
     }
 
@@ -54,7 +71,7 @@ impl Admin {
         commands::ALL.iter().map(|command| link(command.names[0])).collect()
     }
 
-    fn command(&self, asked: &str, request: &Request) -> Response {
+    async fn command(&self, asked: &str, request: Request) -> Response {
         let Some(command) = commands::ALL.iter().find(|c| c.names.contains(&asked)) else {
             return told(StatusCode::OK, refusal(asked, format!("Unknown command: {asked}")));
         };
@@ -65,16 +82,35 @@ impl Admin {
         if command.needs_server && !observe::is_serving(&self.server, &status) {
             return told(StatusCode::OK, refusal(command.names[0], observe::NOT_SERVING));
         }
-        if command.needs_auth && !request.headers.contains_key("authorization") {
-            return told(StatusCode::UNAUTHORIZED, refusal(asked, NO_AUTH));
+        if command.needs_auth
+            && let Err((status, error)) = rights::check(&self.server, &request)
+        {
+            return told(status, refusal(asked, error));
         }
         let asking = commands::Asking {
             server: &self.server,
             status: &status,
-            request,
+            request: &request,
             initial_configuration: &self.initial_configuration,
         };
-        match (command.answer)(&asking) {
+        let mut headers = Vec::new();
+        let answer = match (command.answer)(&asking) {
+            Answer::Transfer(Transfer::Snapshot) => {
+                match self.transfers.snapshot(&self.server, &request, &mut headers).await {
+                    Ok(Some(body)) => {
+                        let whole = Response::ok("application/octet-stream", "");
+                        return Response { headers, body, ..whole };
+                    }
+                    Ok(None) => Fields::default().into(),
+                    Err(refused) => refused,
+                }
+            }
+            Answer::Transfer(Transfer::Restore) => {
+                self.transfers.restore(&self.server, request).await
+            }
+            answer => answer,
+        };
+        let response = match answer {
             Answer::Fields(fields) => {
                 let fields = fields.with("command", command.names[0]).with("error", Json::Null);
                 told(StatusCode::OK, fields)
@@ -83,7 +119,9 @@ impl Admin {
                 let fields = Fields::default().with("error", error);
                 told(status, fields.with("command", command.names[0]))
             }
-        }
+            Answer::Transfer(_) => Response::status(StatusCode::INTERNAL_SERVER_ERROR),
+        };
+        Response { headers, ..response }
     }
 }
 
@@ -96,6 +134,5 @@ fn no_method() -> Response {
 }
 
 fn told(status: StatusCode, fields: Fields) -> Response {
-    let body = Json::from(fields).pretty().into();
-    Response { status, content_type: "application/json", body }
+    Response::new(status, "application/json", Json::from(fields).pretty())
 }

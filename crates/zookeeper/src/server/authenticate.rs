@@ -1,6 +1,7 @@
 //! Who a client is: its certificate, opcode 100 (auth) and opcode 102 (SASL).
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -80,13 +81,56 @@ fn add_subject(settings: &Settings, who: &mut Identities, subject: &str) {
 
 /// Why opcode 100 fails.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-enum Refusal {
+pub(crate) enum Refusal {
     #[error("no such scheme")]
     Scheme,
     #[error("no credentials")]
     Empty,
     #[error("another ensemble is meant")]
     Ensemble,
+}
+
+/// What is known of whoever says who he is.
+pub(crate) struct Claim<'a> {
+    pub(crate) address: IpAddr,
+    /// Of its certificate.
+    pub(crate) subject: Option<&'a str>,
+}
+
+/// Adds what is proved by `auth` in this scheme.
+pub(crate) fn identify(
+    settings: &Settings,
+    claim: &Claim<'_>,
+    who: &mut Identities,
+    scheme: &str,
+    auth: Option<&[u8]>,
+) -> Result<(), Refusal> {
+    let rules = &settings.authentication;
+    match scheme {
+        "digest" if !rules.no_digest => {
+            let id = digest_id(rules.digest_algorithm, auth.ok_or(Refusal::Empty)?);
+            if rules.super_digest.as_deref() == Some(id.as_str()) {
+                who.add(Id::new("super", ""));
+            }
+            who.add(Id::new("digest", id));
+        }
+        "ip" => who.add(Id::new("ip", claim.address.to_canonical().to_string())),
+        "x509" => {
+            let subject = claim.subject.ok_or(Refusal::Empty)?;
+            add_subject(settings, who, subject);
+        }
+        // A client that names no ensemble, or a server that has no name, does not mind.
+        "ensemble" => {
+            let name = auth.unwrap_or_default();
+            let known = &rules.ensemble_names;
+            let right = known.iter().any(|known| known.as_bytes() == name);
+            if !name.is_empty() && !known.is_empty() && !right {
+                return Err(Refusal::Ensemble);
+            }
+        }
+        _ => return Err(Refusal::Scheme),
+    }
+    Ok(())
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
@@ -112,7 +156,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             return self.outbound.end(Ending::Refused);
         };
         let mut who = (**self.outbound.who.lock()).clone();
-        match self.identify(&mut who, scheme, auth) {
+        let claim =
+            Claim { address: self.peer.address.ip(), subject: self.peer.subject.as_deref() };
+        match identify(self.server.settings(), &claim, &mut who, scheme, auth) {
             Ok(()) => {
                 self.is(who);
                 self.outbound.owed(|owed| owed.reply(xid, 0, ErrorCode::OK));
@@ -124,41 +170,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 self.last_words(xid, ErrorCode::AUTH_FAILED, |_| {});
             }
         }
-    }
-
-    fn identify(
-        &self,
-        who: &mut Identities,
-        scheme: &str,
-        auth: Option<&[u8]>,
-    ) -> Result<(), Refusal> {
-        let settings = self.server.settings();
-        let rules = &settings.authentication;
-        match scheme {
-            "digest" if !rules.no_digest => {
-                let id = digest_id(rules.digest_algorithm, auth.ok_or(Refusal::Empty)?);
-                if rules.super_digest.as_deref() == Some(id.as_str()) {
-                    who.add(Id::new("super", ""));
-                }
-                who.add(Id::new("digest", id));
-            }
-            "ip" => who.add(Id::new("ip", self.peer.address.ip().to_canonical().to_string())),
-            "x509" => {
-                let subject = self.peer.subject.as_deref().ok_or(Refusal::Empty)?;
-                add_subject(settings, who, subject);
-            }
-            // A client that names no ensemble, or a server that has no name, does not mind.
-            "ensemble" => {
-                let name = auth.unwrap_or_default();
-                let known = &rules.ensemble_names;
-                let right = known.iter().any(|known| known.as_bytes() == name);
-                if !name.is_empty() && !known.is_empty() && !right {
-                    return Err(Refusal::Ensemble);
-                }
-            }
-            _ => return Err(Refusal::Scheme),
-        }
-        Ok(())
     }
 
     /// Opcode 102, one token of an exchange.

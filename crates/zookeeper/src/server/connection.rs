@@ -434,6 +434,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let answer = |mut place: read::Place<'_>| {
             let zxid = place.machine.last_zxid();
             outbound.owed(|owed| {
+                if owed.is_cut() {
+                    return;
+                }
                 let before = owed.bytes.len();
                 read::answer(frame, &mut place, outbound, &who, owed);
                 outbound.count(&Answer::to(frame, zxid, now, owed.bytes.len() - before));

@@ -31,6 +31,7 @@ use polyport_net::tls;
 use polyport_tree::replica::Replica;
 
 pub use authenticate::Authentication;
+pub(crate) use authenticate::{Claim, identify};
 pub(crate) use clients::Client;
 pub use connect_throttle::ConnectThrottle;
 pub use load::Limits;

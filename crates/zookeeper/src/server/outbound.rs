@@ -183,6 +183,12 @@ impl Owed {
         Some(queued)
     }
 
+    /// Whether the connection lost its place in the order of things: what the tree shows from here
+    /// on is not for its client.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self.ending, Some(Ending::SessionEnded | Ending::Interrupted))
+    }
+
     /// Bytes that are no request: the connection cannot go on.
     pub(super) fn end_malformed(&mut self) {
         self.ending.get_or_insert(Ending::Refused);
@@ -268,6 +274,10 @@ impl Subscriber for Outbound {
             });
             self.wake.notify_one();
             return;
+        }
+        if owed.is_cut() {
+            // The answers before this one were lost, or were the last.
+            return self.wake.notify_one();
         }
         let Some(Queued::Write(write)) = owed.pop() else {
             // Answers in another order than the requests: nothing sensible can follow.

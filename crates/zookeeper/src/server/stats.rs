@@ -22,9 +22,15 @@ pub enum Happened {
     NotServing,
     /// A client could not prove who it is.
     AuthFailed,
+    /// A snapshot was asked for too soon after another.
+    SnapshotRateLimited,
+    /// A restore was asked for too soon after another.
+    RestoreRateLimited,
+    /// A restore failed.
+    RestoreFailed,
 }
 
-const HAPPENED: usize = Happened::AuthFailed as usize + 1;
+const HAPPENED: usize = Happened::RestoreFailed as usize + 1;
 
 /// ZooKeeper's default trace mask: all but data and pings.
 pub const TRACE_MASK: i64 = 0o462;
@@ -41,6 +47,8 @@ pub struct Stats {
     reads: Summary,
     updates: Summary,
     responses: Sizes,
+    /// How long restores by the admin server took.
+    pub restores: Summary,
     happened: [AtomicU64; HAPPENED],
     trace_mask: AtomicI64,
     started: Instant,
@@ -121,6 +129,7 @@ impl Default for Stats {
                 min: AtomicI64::new(i64::MAX),
                 max: AtomicI64::new(-1),
             },
+            restores: Summary::default(),
             happened: Default::default(),
             trace_mask: AtomicI64::new(TRACE_MASK),
             started: Instant::now(),
