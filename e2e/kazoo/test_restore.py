@@ -157,6 +157,54 @@ def test_a_node_that_was_away_catches_up_with_it(own, join, top, tmp_path, wiped
     assert seen_by_all(own, join, top) == (b"then", [])
 
 
+@pytest.mark.ensemble
+def test_a_large_backup_comes_while_clients_write_and_the_leader_dies(own, join, top, tmp_path):
+    client = join()
+    for start in range(0, 3000, 100):
+        together = client.transaction()
+        for number in range(start, start + 100):
+            together.create(f"{top}/{number}", b"x" * 4096)
+        assert len(together.commit()) == 100
+    leader, follower = own.leader(), own.followers()[0]
+    client.sync("/")
+    join(follower).sync("/")
+    file = backup(follower, tmp_path / "b")
+    client.set(top, b"now")
+    stop = threading.Event()
+
+    def write(node):
+        writer = join(node)
+        while not stop.is_set():
+            try:
+                writer.create(f"{top}/by-{node.number}-", sequence=True)
+            except Exception:
+                # Its session or its node is gone for a while: that is what this is about.
+                stop.wait(0.05)
+
+    writers = [threading.Thread(target=write, args=[node]) for node in own]
+    for writer in writers:
+        writer.start()
+    line = [polyport_binary(), "restore", file, "--config", follower.folder / "polyport.toml",
+            "--replace-everything"]
+    try:
+        with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment()) as doing:
+            while "the cluster of" not in doing.stdout.readline():
+                assert doing.poll() is None
+            leader.kill()
+            said = doing.stdout.read()
+            assert doing.wait(90) == 0
+        assert "restored: " in said
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join(60)
+        leader.start()
+        leader.wait_ready()
+    data, children = seen_by_all(own, join, top)
+    assert data == b"then"
+    assert {name for name in children if not name.startswith("by-")} == set(map(str, range(3000)))
+
+
 def test_an_empty_node_is_filled_where_nothing_runs(own, tmp_path):
     file = backup(own[0], tmp_path / "b")
     port = free_port()
