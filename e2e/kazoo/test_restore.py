@@ -196,10 +196,11 @@ def test_a_large_backup_comes_while_clients_write_and_the_leader_dies(own, join,
         assert "restored: " in said
     finally:
         stop.set()
-        for writer in writers:
-            writer.join(60)
         leader.start()
         leader.wait_ready()
+        for writer in writers:
+            writer.join(60)
+            assert not writer.is_alive()
     data, children = seen_by_all(own, join, top)
     assert data == b"then"
     assert {name for name in children if not name.startswith("by-")} == set(map(str, range(3000)))
