@@ -246,7 +246,13 @@ impl Cluster {
         )?;
         observed.load.record_time(since.elapsed());
         let pristine = log.is_pristine() && machine.applied_index().is_none();
-        let mark = amnesia::Mark::new(disk, &options.snapshot_dir);
+        let mark = amnesia::Mark::of_amnesia(disk.clone(), &options.snapshot_dir);
+        let joining = amnesia::Mark::of_joining(disk, &options.snapshot_dir);
+        let joins = bootstrap::joins(&options);
+        if pristine && joins {
+            joining.make()?;
+        }
+        let unadmitted = joins && joining.is_there()?;
         let amnesia = Arc::new(Amnesia::default());
         let pristine = pristine || mark.is_there()?;
         if pristine && bootstrap::has_something_to_forget(&options) {
@@ -301,7 +307,9 @@ impl Cluster {
             change,
             status: status.clone(),
         });
-        if pristine {
+        if unadmitted {
+            bootstrap::join(&options, raft.clone(), joining, dialer.clone());
+        } else if pristine {
             if amnesia.is_set() {
                 // A candidate votes for itself.
                 raft.runtime_config().elect(false);

@@ -17,9 +17,6 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use polyport_storage::disk::Disk;
 
-/// The mark's name, beside the snapshots.
-const FILE: &str = "amnesia";
-
 #[derive(Debug, Default)]
 struct State {
     set: bool,
@@ -86,31 +83,38 @@ impl Amnesia {
     }
 }
 
-/// The file that outlives a restart.
+/// An empty file beside the snapshots that outlives a restart.
 #[derive(Clone, Debug)]
 pub(crate) struct Mark<D> {
     disk: D,
     dir: PathBuf,
+    name: &'static str,
 }
 
 impl<D: Disk> Mark<D> {
-    pub(crate) fn new(disk: D, dir: &Path) -> Self {
-        Self { disk, dir: dir.to_path_buf() }
+    /// This node may have promised what it does not remember.
+    pub(crate) fn of_amnesia(disk: D, dir: &Path) -> Self {
+        Self { disk, dir: dir.to_path_buf(), name: "amnesia" }
+    }
+
+    /// This node has not been admitted to the cluster that it is to join.
+    pub(crate) fn of_joining(disk: D, dir: &Path) -> Self {
+        Self { disk, dir: dir.to_path_buf(), name: "joining" }
     }
 
     pub(crate) fn is_there(&self) -> io::Result<bool> {
-        Ok(self.disk.list(&self.dir)?.iter().any(|name| name == FILE))
+        Ok(self.disk.list(&self.dir)?.iter().any(|name| name == self.name))
     }
 
     /// Durable when this returns.
     pub(crate) fn make(&self) -> io::Result<()> {
-        self.disk.create(&self.dir.join(FILE))?;
+        self.disk.create(&self.dir.join(self.name))?;
         self.disk.sync_dir(&self.dir)
     }
 
     pub(crate) fn remove(&self) -> io::Result<()> {
         if self.is_there()? {
-            self.disk.remove(&self.dir.join(FILE))?;
+            self.disk.remove(&self.dir.join(self.name))?;
             self.disk.sync_dir(&self.dir)?;
         }
         Ok(())
@@ -144,11 +148,12 @@ mod tests {
         let disk = polyport_storage::disk::SimDisk::new();
         let dir = Path::new("/d");
         disk.create_dir_all(dir).unwrap();
-        let mark = Mark::new(disk.clone(), dir);
+        let mark = Mark::of_amnesia(disk.clone(), dir);
         assert!(!mark.is_there().unwrap());
         mark.make().unwrap();
         disk.crash(1);
         assert!(mark.is_there().unwrap());
+        assert!(!Mark::of_joining(disk.clone(), dir).is_there().unwrap());
         mark.remove().unwrap();
         disk.crash(2);
         assert!(!mark.is_there().unwrap());

@@ -112,9 +112,15 @@ fn voters(members: &Members) -> impl Iterator<Item = (NodeId, &Member)> {
     voters.map(|(id, member)| (*id, member))
 }
 
+/// Whether this node is added to a cluster that others began.
+pub(super) fn joins(options: &Options) -> bool {
+    let me = options.members.get(&options.node);
+    options.join.is_some() || me.is_some_and(|me| me.role == Role::Observer)
+}
+
 /// Asks the other members first. If any is part of a cluster already, this node's disk was lost: it
 /// is filled, and takes part again when it is safe (see [`super::amnesia`]). If a majority is as new
-/// as itself, the cluster is new. Observers ask to be added.
+/// as itself, the cluster is new.
 pub(super) fn bootstrap<T: Transport, D: Disk>(
     options: &Options,
     memory: Memory<D>,
@@ -122,16 +128,7 @@ pub(super) fn bootstrap<T: Transport, D: Disk>(
 ) {
     let node = options.node;
     let members = options.members.clone();
-    let me = members.get(&node).cloned().unwrap_or_default();
-    let seeds = match &options.join {
-        Some(seed) => vec![seed.clone()],
-        None => voters(&members).map(|(_, member)| member.address.clone()).collect(),
-    };
-    let joins = options.join.is_some() || me.role == Role::Observer;
     tokio::spawn(async move {
-        if joins {
-            return join_cluster(node, me, seeds, &dialer).await;
-        }
         if is_new_cluster(node, &members, &dialer).await {
             memory.is_whole();
             return initialize(node, &members, &memory.raft).await;
@@ -142,6 +139,28 @@ pub(super) fn bootstrap<T: Transport, D: Disk>(
         caught_up(&memory).await;
         memory.is_whole();
         tracing::info!("caught up with the cluster: voting again");
+    });
+}
+
+/// Asks to be added until that is certain. `mark` lasts until then.
+pub(super) fn join<T: Transport, D: Disk>(
+    options: &Options,
+    raft: Raft<D, AnyMachine>,
+    mark: Mark<D>,
+    dialer: Dialer<T, D>,
+) {
+    let node = options.node;
+    let me = options.members.get(&node).cloned().unwrap_or_default();
+    let seeds = match &options.join {
+        Some(seed) => vec![seed.clone()],
+        None => voters(&options.members).map(|(_, member)| member.address.clone()).collect(),
+    };
+    tokio::spawn(async move {
+        join_cluster(node, me, seeds, &raft, &dialer).await;
+        if let Err(error) = mark.remove() {
+            // Harmless: the next start will ask once more.
+            tracing::warn!(%error, "the mark of a node that joins cannot be removed");
+        }
     });
 }
 
@@ -247,10 +266,21 @@ async fn caught_up<D: Disk>(memory: &Memory<D>) {
     }
 }
 
+/// Whether the members that this node knows to be committed include it.
+fn is_admitted<D: Disk>(raft: &Raft<D, AnyMachine>) -> bool {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    metrics.committed_membership_config.nodes().any(|(id, _)| id == raft.node_id())
+}
+
+/// A leader that dies while it adds this node may take that along, although it has sent entries
+/// already: neither those nor what it says of its members end the asking, only that the addition is
+/// committed.
 async fn join_cluster<T: Transport, D: Disk>(
     node: NodeId,
     me: Member,
     mut known: Vec<String>,
+    raft: &Raft<D, AnyMachine>,
     dialer: &Dialer<T, D>,
 ) {
     loop {
@@ -265,7 +295,10 @@ async fn join_cluster<T: Transport, D: Disk>(
                 }
             }
             if members.contains_key(&node) {
-                return;
+                if is_admitted(raft) {
+                    return;
+                }
+                continue;
             }
             members.insert(node, me.clone());
             let mut ask = vec![question::RECONFIGURE];
@@ -280,6 +313,9 @@ async fn join_cluster<T: Transport, D: Disk>(
                 }
                 Err(error) => tracing::info!(%address, %error, "not joined yet"),
             }
+        }
+        if raft.metrics().borrow_watched().running_state.is_err() {
+            return;
         }
         tokio::time::sleep(PAUSE).await;
     }
