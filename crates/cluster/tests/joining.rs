@@ -1,12 +1,12 @@
-//! Nodes that join while the leader that adds them dies, in memory and in simulated time.
+//! Changes of the membership whose leader dies on the way, in memory and in simulated time.
 
 #![allow(clippy::unwrap_used)]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -60,20 +60,32 @@ impl Transport for Memory {
     }
 }
 
-/// How long the only voter's disk takes for a sync, in milliseconds.
-static VOTER_SYNC_MS: AtomicU64 = AtomicU64::new(1);
+const FAST: Duration = Duration::from_millis(1);
+const NEVER: Duration = Duration::from_secs(3600);
+
+thread_local! {
+    /// How long the disks of nodes 1 and 2 take for a sync. Each test is a thread.
+    static SYNCS: Cell<[Duration; 2]> = const { Cell::new([FAST; 2]) };
+}
 
 fn address(node: u64) -> String {
     format!("node-{node}:7700")
 }
 
+/// Node 1 votes, node 2 as well or not.
+fn members(second: Role) -> Members {
+    let second = Member { role: second, ..Member::voter(address(2)) };
+    [(NodeId(1), Member::voter(address(1))), (NodeId(2), second)].into()
+}
+
 async fn start(node: u64, disk: &SimDisk, network: &Memory) -> Cluster {
-    let observer = Member { role: Role::Observer, ..Member::voter(address(2)) };
-    let members = [(NodeId(1), Member::voter(address(1))), (NodeId(2), observer)];
-    let mut options = Options::new(NodeId(node), members.into(), Path::new("/data"));
+    let members = members(Role::Observer);
+    let mut options = Options::new(NodeId(node), members, Path::new("/data"));
+    options.wal.prealloc_bytes = 16 << 10;
+    options.wal.segment_bytes = 32 << 10;
     options.simulated_sync = Some(match node {
-        1 => || Duration::from_millis(VOTER_SYNC_MS.load(Ordering::Relaxed)),
-        _ => || Duration::from_millis(1),
+        1 => || SYNCS.get()[0],
+        _ => || SYNCS.get()[1],
     });
     let cluster = Cluster::start(
         options,
@@ -100,13 +112,13 @@ async fn an_observer_whose_addition_was_lost_asks_again() {
     for restarts in [false, true] {
         let (voters_disk, observers_disk) = (SimDisk::new(), SimDisk::new());
         let network = Memory::default();
-        VOTER_SYNC_MS.store(1, Ordering::Relaxed);
+        SYNCS.set([FAST; 2]);
         let voter = start(1, &voters_disk, &network).await;
         let mut led = voter.status();
         led.wait_for(|s| s.standing == Standing::Leading && s.in_quorum).await.unwrap();
 
         // The addition takes effect, and entries go to the observer, before it is on disk.
-        VOTER_SYNC_MS.store(3_600_000, Ordering::Relaxed);
+        SYNCS.set([NEVER, FAST]);
         let mut observer = start(2, &observers_disk, &network).await;
         let mut told = observer.status();
         told.wait_for(|s| !s.members.is_empty()).await.unwrap();
@@ -116,14 +128,14 @@ async fn an_observer_whose_addition_was_lost_asks_again() {
             observer = start(2, &observers_disk, &network).await;
         }
 
-        VOTER_SYNC_MS.store(1, Ordering::Relaxed);
+        SYNCS.set([FAST; 2]);
         let voter = start(1, &voters_disk, &network).await;
         assert!(!voter.status().borrow().members.contains_key(&NodeId(2)), "{restarts}");
-        let mut observes = observer.status();
-        let observing = observes.wait_for(|s| s.standing == Standing::Observing && s.in_quorum);
-        let in_time = tokio::time::timeout(Duration::from_secs(30), observing).await;
-        assert!(in_time.is_ok(), "restarts: {restarts}; {:?}", observer.status().borrow());
-        assert!(voter.status().borrow().members.contains_key(&NodeId(2)));
+        let mut adds = voter.status();
+        let added =
+            adds.wait_for(|s| s.members.contains_key(&NodeId(2)) && s.in_sync.contains(&NodeId(2)));
+        let in_time = tokio::time::timeout(Duration::from_secs(30), added).await.is_ok();
+        assert!(in_time, "restarts: {restarts}; {:?}", voter.status().borrow());
         voter.shutdown().await;
         observer.shutdown().await;
     }
@@ -131,14 +143,16 @@ async fn an_observer_whose_addition_was_lost_asks_again() {
 
 #[tokio::test(start_paused = true)]
 async fn an_observer_that_was_taken_out_stays_out_when_it_restarts() {
-    VOTER_SYNC_MS.store(1, Ordering::Relaxed);
     let (voters_disk, observers_disk) = (SimDisk::new(), SimDisk::new());
     let network = Memory::default();
     let voter = start(1, &voters_disk, &network).await;
     let observer = start(2, &observers_disk, &network).await;
-    let joined = |cluster: &Cluster| cluster.status();
-    joined(&observer).wait_for(|s| s.members.contains_key(&NodeId(2))).await.unwrap();
-    joined(&voter).wait_for(|s| s.in_sync.contains(&NodeId(2))).await.unwrap();
+    observer
+        .status()
+        .wait_for(|s| s.members.contains_key(&NodeId(2)) && s.in_quorum)
+        .await
+        .unwrap();
+    // Simulated time: until it has noticed itself, and forgotten that it was to join.
     tokio::time::sleep(Duration::from_secs(2)).await;
 
     let only_voter = [(NodeId(1), Member::voter(address(1)))];
@@ -149,4 +163,38 @@ async fn an_observer_that_was_taken_out_stays_out_when_it_restarts() {
     assert!(!voter.status().borrow().members.contains_key(&NodeId(2)));
     voter.shutdown().await;
     observer.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_its_leader_left_half_done_is_finished_by_the_next() {
+    let (first_disk, second_disk) = (SimDisk::new(), SimDisk::new());
+    let network = Memory::default();
+    let first = start(1, &first_disk, &network).await;
+    let second = start(2, &second_disk, &network).await;
+    second.status().wait_for(|s| s.standing == Standing::Observing && s.in_quorum).await.unwrap();
+
+    // The second's vote is needed for the change, and its disk takes for ever.
+    SYNCS.set([FAST, NEVER]);
+    let before = first.status().borrow().members_index;
+    let changing = first.clone();
+    let change = async move { changing.reconfigure(members(Role::Voter), None).await };
+    let change = tokio::spawn(change);
+    first.status().wait_for(|s| s.members_index > before).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    change.abort();
+    kill(1, first, &first_disk, &network).await;
+    kill(2, second, &second_disk, &network).await;
+
+    SYNCS.set([FAST; 2]);
+    let first = start(1, &first_disk, &network).await;
+    let second = start(2, &second_disk, &network).await;
+    let mut leads = first.status();
+    leads.wait_for(|s| s.standing == Standing::Leading && s.in_quorum).await.unwrap();
+    // With both majorities in force, both nodes count as voters already.
+    assert_eq!(first.status().borrow().voters().count(), 2);
+    first.reconfigure(members(Role::Voter), None).await.unwrap();
+    first.reconfigure(members(Role::Observer), None).await.unwrap();
+    assert_eq!(first.status().borrow().voters().count(), 1);
+    first.shutdown().await;
+    second.shutdown().await;
 }

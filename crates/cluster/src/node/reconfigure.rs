@@ -158,20 +158,25 @@ pub(crate) async fn reconfigure<D: Disk, S: StateMachine>(
         return Err(ClusterError::InProgress);
     };
     let me = *raft.node_id();
-    let (current, index, joint) = {
+    let (current, index, half_done) = {
         let metrics = raft.metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
         let nodes: BTreeMap<u64, Member> =
             membership.nodes().map(|(id, member)| (*id, member.clone())).collect();
         let index = metrics.membership_config.log_id().map_or(0, |id| id.index);
-        (nodes, index, membership.get_joint_config().len() > 1)
+        let configs = membership.get_joint_config();
+        (nodes, index, configs.get(1..).and_then(|after| after.last()).cloned())
     };
     if version.is_some_and(|version| version != index) {
         return Err(ClusterError::VersionMismatch(index));
     }
-    if joint {
-        return Err(ClusterError::InProgress);
+    let failed = |error: &dyn std::fmt::Display| ClusterError::NoLeader(error.to_string());
+    if let Some(half_done) = half_done {
+        // Whoever began it is gone: a leader that died, or a caller that gave up. No other change
+        // would ever be possible.
+        let finish = ChangeMembers::ReplaceAllVoters(half_done);
+        raft.change_membership(finish, true).await.map_err(|error| failed(&error))?;
     }
     let mut voters: BTreeSet<u64> = wanted
         .iter()
@@ -207,7 +212,6 @@ pub(crate) async fn reconfigure<D: Disk, S: StateMachine>(
             voters.len()
         )));
     }
-    let failed = |error: &dyn std::fmt::Display| ClusterError::NoLeader(error.to_string());
     let mut at = index;
     for (id, member) in &wanted {
         match current.get(&id.0) {
