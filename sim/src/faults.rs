@@ -23,6 +23,8 @@ enum Fault {
     SlowSyncs,
     Snapshot,
     Transfer,
+    FullDisk,
+    Members,
 }
 
 const FAULTS: [Fault; 12] = [
@@ -40,10 +42,21 @@ const FAULTS: [Fault; 12] = [
     Fault::Transfer,
 ];
 
+/// Faults that came later. Whether a run has them is drawn apart, so that all other runs stay what
+/// they were.
+const LATER: [Fault; 2] = [Fault::FullDisk, Fault::Members];
+
 /// Makes trouble for so long, then ends all faults and starts what is down.
-pub async fn torment(world: &World, rng: &mut SplitMix64, duration: Duration) {
+pub async fn torment(world: &World, rng: &mut SplitMix64, seed: u64, duration: Duration) {
     // Few kinds of fault at once let each do its worst.
-    let kinds: Vec<Fault> = FAULTS.into_iter().filter(|_| rng.chance(45)).collect();
+    let mut kinds: Vec<Fault> = FAULTS.into_iter().filter(|_| rng.chance(45)).collect();
+    let mut later = SplitMix64::new(!seed);
+    kinds.extend(LATER.into_iter().filter(|_| later.chance(20)));
+    if kinds.contains(&Fault::Members) {
+        // The loss of one disk may be the loss of a majority while few vote.
+        kinds.retain(|kind| *kind != Fault::Wipe);
+    }
+    let fills = kinds.contains(&Fault::FullDisk);
     world.history.event(format_args!("faults of this run: {kinds:?}"));
     let pause_ms = 100 + rng.below(1500);
     let end = tokio::time::Instant::now() + duration;
@@ -57,11 +70,29 @@ pub async fn torment(world: &World, rng: &mut SplitMix64, duration: Duration) {
         }
         let fault = kinds[rng.below(kinds.len() as u64) as usize];
         inflict(world, rng, fault);
+        if fills {
+            world.bury_the_failed(false, &mut later).await;
+        }
     }
     heal(world, rng);
+    if fills {
+        // A disk that was full until now may still stop its node.
+        tokio::spawn(watch_over(world.clone(), later));
+    }
     for id in world.ids() {
         world.history.with(|state| state.disturbed.push(state.millis()));
         world.start(id, rng.next_u64()).await;
+    }
+    if kinds.contains(&Fault::Members) {
+        world.restore_members(Duration::from_secs(180)).await;
+    }
+}
+
+/// Starts processes again that exit.
+async fn watch_over(world: World, mut rng: SplitMix64) {
+    while !world.is_stopping() {
+        world.bury_the_failed(true, &mut rng).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -69,6 +100,7 @@ fn heal(world: &World, rng: &mut SplitMix64) {
     world.history.event(format_args!("the network heals"));
     world.history.disturbed();
     world.network.heal();
+    world.free_disks();
     node::set_sync_delay(rng.next_u64(), 2);
 }
 
@@ -138,5 +170,7 @@ fn inflict(world: &World, rng: &mut SplitMix64, fault: Fault) {
         Fault::SlowSyncs => node::set_sync_delay(rng.next_u64(), 20 + rng.below(600)),
         Fault::Snapshot => world.snapshot(victim),
         Fault::Transfer => world.transfer(leader),
+        Fault::FullDisk => world.fill_disk(victim, rng.below(30_000)),
+        Fault::Members => world.change_members(rng),
     }
 }

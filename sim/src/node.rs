@@ -12,7 +12,7 @@ use polyport_base::rng::SplitMix64;
 use polyport_cluster::{
     Cluster, Committed, Member, Members, Options, Proposals, Role, SnapshotWrite, StateMachine,
 };
-use polyport_storage::disk::SimDisk;
+use polyport_storage::disk::{Fault, SimDisk};
 use polyport_storage::wal::WalOptions;
 use polyport_tree::replica::{Replica, Settings, Unstarted};
 
@@ -94,6 +94,33 @@ pub struct Node {
     pub clock: SimClock,
     /// What runs on it.
     pub process: Option<Arc<Process>>,
+    /// Whether its disk is full, or becomes so soon.
+    pub full: bool,
+    /// Whether its disk was full at any time since its process started.
+    pub was_full: bool,
+}
+
+impl Node {
+    /// A machine that was just bought.
+    pub fn new(id: u64, clock: SimClock) -> Self {
+        let disk = SimDisk::new();
+        Self { id, disk, clock, process: None, full: false, was_full: false }
+    }
+
+    /// Its disk is full after so many more bytes.
+    pub fn fill(&mut self, bytes: u64) {
+        self.disk.set_fault(Some(Fault::FullAfterBytes(bytes)));
+        self.full = true;
+        self.was_full = true;
+    }
+
+    /// Its disk has space again.
+    pub fn free(&mut self) {
+        if self.full {
+            self.disk.set_fault(None);
+            self.full = false;
+        }
+    }
 }
 
 /// Why a process did not start.
@@ -138,8 +165,14 @@ pub async fn start(
     let transport = SimTransport::new(network.clone(), id, alive.clone());
     let process_disk = ProcessDisk::new(disk, alive.clone());
     let cluster =
-        Cluster::start(options, process_disk, transport, machine, proposals, clock, on_note)
-            .await?;
+        Cluster::start(options, process_disk, transport, machine, proposals, clock, on_note).await;
+    let cluster = match cluster {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            alive.kill();
+            return Err(error);
+        }
+    };
     network.listen(&Shape::address(id), id, cluster.clone(), alive.clone());
     let replica = replica.start(cluster.clone());
     Ok(Arc::new(Process { replica, cluster, alive, clients: Mutex::default() }))

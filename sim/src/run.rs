@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use polyport_base::NodeId;
 use polyport_base::rng::SplitMix64;
 use polyport_cluster::node::Standing;
+use polyport_cluster::{Members, Role};
 use polyport_storage::disk::SimDisk;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::client::Client;
@@ -42,6 +45,8 @@ pub struct Report {
 struct Inner {
     shape: Shape,
     nodes: Mutex<Vec<Node>>,
+    /// The membership that was asked for last, and who asked.
+    members: Mutex<(Members, Vec<AbortHandle>)>,
     stopping: AtomicBool,
 }
 
@@ -98,7 +103,10 @@ impl World {
     pub async fn start(&self, id: u64, nonce: u64) {
         let machine = self.node(id, |node| match node.process {
             Some(_) => None,
-            None => Some((node.disk.clone(), node.clock.clone())),
+            None => {
+                node.was_full = node.full;
+                Some((node.disk.clone(), node.clock.clone()))
+            }
         });
         let Some(Some((disk, clock))) = machine else { return };
         self.history.event(format_args!("node {id} starts"));
@@ -107,10 +115,103 @@ impl World {
             node::start(shape, id, disk, clock, &self.network, &self.history, nonce).await;
         match started {
             Ok(process) => drop(self.node(id, |node| node.process = Some(process))),
+            Err(error) if self.node(id, |node| node.was_full) == Some(true) => {
+                self.history.event(format_args!("node {id} does not start: {error}"));
+            }
             Err(error) => {
                 self.history.violation(format!("node {id} does not start: {error}"));
             }
         }
+    }
+
+    /// A node's disk is full after so many more bytes.
+    pub fn fill_disk(&self, id: u64, bytes: u64) {
+        self.node(id, |node| node.fill(bytes));
+    }
+
+    /// All disks have space again.
+    pub fn free_disks(&self) {
+        self.inner.nodes.lock().iter_mut().for_each(Node::free);
+    }
+
+    /// As production does: a process whose consensus has stopped exits. Only a full disk is a reason
+    /// for that. Those that ended so are started again if `restart`.
+    pub async fn bury_the_failed(&self, restart: bool, rng: &mut SplitMix64) {
+        for (id, process) in self.processes() {
+            if !process.cluster.status().borrow().failed {
+                continue;
+            }
+            if self.node(id, |node| node.was_full) != Some(true) {
+                self.history.violation(format!("node {id} has stopped by itself"));
+            }
+            self.history.event(format_args!("node {id} exits: its disk is full"));
+            self.history.disturbed();
+            let full = self.node(id, |node| node.full) == Some(true);
+            self.kill(id, SimDisk::kill);
+            if full {
+                // The end of a process makes no space.
+                self.fill_disk(id, 0);
+            }
+            if restart {
+                self.start(id, rng.next_u64()).await;
+            }
+        }
+    }
+
+    /// The membership is to change: a member leaves, comes back, or plays another part.
+    pub fn change_members(&self, rng: &mut SplitMix64) {
+        let full = self.inner.shape.members();
+        let ids: Vec<NodeId> = full.keys().copied().collect();
+        let id = ids[rng.below(ids.len() as u64) as usize];
+        let other_part = rng.chance(40);
+        let mut members = self.inner.members.lock().0.clone();
+        match members.get_mut(&id) {
+            Some(member) if other_part => {
+                member.role = match member.role {
+                    Role::Voter => Role::Observer,
+                    Role::Observer => Role::Voter,
+                };
+            }
+            Some(_) => drop(members.remove(&id)),
+            None => drop(members.insert(id, full[&id].clone())),
+        }
+        if !members.values().any(|member| member.role == Role::Voter) {
+            return;
+        }
+        let Some(process) = self.any_process(rng) else { return };
+        let history = self.history.clone();
+        let wanted = members.clone();
+        let change = tokio::spawn(async move {
+            let result = process.cluster.reconfigure(wanted, None).await;
+            history.event(format_args!("the change of the members ends with {result:?}"));
+        });
+        let mut asked = self.inner.members.lock();
+        asked.0 = members;
+        asked.1.push(change.abort_handle());
+    }
+
+    /// The membership is to be the first one again, whatever was asked for before.
+    pub async fn restore_members(&self, within: Duration) {
+        for change in self.inner.members.lock().1.drain(..) {
+            change.abort();
+        }
+        let deadline = Instant::now() + within;
+        let mut last = None;
+        while Instant::now() < deadline {
+            for (id, process) in self.processes() {
+                let restore = process.cluster.reconfigure(self.inner.shape.members(), None);
+                let restored = tokio::time::timeout(Duration::from_secs(10), restore).await;
+                self.history.event(format_args!("node {id} restores the members: {restored:?}"));
+                let Ok(Ok(index)) = restored else { continue };
+                if last.replace(index) == Some(index) {
+                    return;
+                }
+                // What was asked before may still be on its way to a leader.
+                tokio::time::sleep(Duration::from_secs(3)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.history.violation("the members cannot be restored".to_owned());
     }
 
     /// A node's process ends; `disk` says what its disk makes of it.
@@ -119,6 +220,8 @@ impl World {
             let process = node.process.take();
             if process.is_some() {
                 disk(&node.disk);
+                // That ended its faults.
+                node.full = false;
             }
             process
         });
@@ -144,7 +247,10 @@ impl World {
 
     /// A node gets a new, empty disk.
     pub fn wipe(&self, id: u64) {
-        self.node(id, |node| node.disk = SimDisk::new());
+        self.node(id, |node| {
+            node.disk = SimDisk::new();
+            node.full = false;
+        });
     }
 
     /// A node's wall clock is wrong from now on.
@@ -254,13 +360,14 @@ async fn run(seed: u64, trace: bool) -> Report {
     let clients = 2 + rng.below(5);
     let history = History::new(begin, trace);
     history.event(format_args!("seed {seed}: {shape:?}, {clients} clients"));
-    let node = |id| Node { id, disk: SimDisk::new(), clock: SimClock::new(begin), process: None };
+    let node = |id| Node::new(id, SimClock::new(begin));
     let nodes = (1..=shape.voters + shape.observers).map(node).collect();
     let world = World {
         history: history.clone(),
         network: Network::new(rng.next_u64()),
         clients,
         inner: Arc::new(Inner {
+            members: Mutex::new((shape.members(), Vec::new())),
             shape,
             nodes: Mutex::new(nodes),
             stopping: AtomicBool::new(false),
@@ -274,7 +381,7 @@ async fn run(seed: u64, trace: bool) -> Report {
         tasks.spawn(Client::new(number as usize, world.clone(), rng.next_u64()).run());
     }
     let duration = Duration::from_millis(3000 + rng.below(12_000));
-    faults::torment(&world, &mut rng, duration).await;
+    faults::torment(&world, &mut rng, seed, duration).await;
     let patience = Duration::from_secs(30);
     world
         .eventually("no quorum after all faults", patience, |process| {
