@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Three nodes in network namespaces, clients that write, count, hold and lose sessions, and faults:
+"""Three nodes (or --nodes, --observers) in network namespaces, clients that write, count, hold and lose sessions, and faults:
 kill -9 of the leader, partitions, pauses. Then what was promised is looked for:
 
 - every acknowledged write is there, on every node;
@@ -184,10 +184,30 @@ class Faults:
 
     def kill_leader(self):
         leader = self.nodes.await_leader()
-        self.kills.append(time.monotonic())
+        self.kills.append((time.monotonic(), time.time()))
         self.nodes.kill(leader)
         time.sleep(self.rng.uniform(1, 4))
         self.nodes.start(leader)
+
+    def kill_two(self):
+        """The leader and a follower at once: of five, the rest is a majority."""
+        leader = self.nodes.await_leader()
+        other = self.rng.choice([node for node in self.nodes.founders if node != leader])
+        self.kills.append((time.monotonic(), time.time()))
+        for node in (leader, other):
+            self.nodes.kill(node)
+        time.sleep(self.rng.uniform(1, 4))
+        for node in (leader, other):
+            self.nodes.start(node)
+
+    def kill_observer(self):
+        node = self.rng.choice(self.nodes.observers)
+        self.nodes.kill(node)
+        time.sleep(self.rng.uniform(0.5, 3))
+        self.nodes.start(node)
+
+    def isolate_observer(self):
+        self.isolate(self.rng.choice(self.nodes.observers))
 
     def kill_follower(self):
         leader = self.nodes.await_leader()
@@ -225,10 +245,10 @@ class Faults:
         self.nodes.signal(node, signal.SIGCONT)
 
     def pause_all(self):
-        for node in self.nodes.founders:
+        for node in self.nodes.everyone:
             self.nodes.signal(node, signal.SIGSTOP)
         time.sleep(self.rng.uniform(0.2, 2))
-        for node in self.nodes.founders:
+        for node in self.nodes.everyone:
             self.nodes.signal(node, signal.SIGCONT)
 
     def wipe_follower(self):
@@ -253,6 +273,11 @@ class Faults:
             "pause-all": (self.pause_all, 1),
             "wipe-follower": (self.wipe_follower, 1),
         }
+        if len(self.nodes.founders) >= 5:
+            every["kill-two"] = (self.kill_two, 3)
+        if self.nodes.observers:
+            every["kill-observer"] = (self.kill_observer, 1)
+            every["isolate-observer"] = (self.isolate_observer, 1)
         chosen = {name: every[name] for name in only or every}
         names, weights = list(chosen), [weight for _, weight in chosen.values()]
         end = time.monotonic() + seconds
@@ -265,21 +290,32 @@ class Faults:
 
 
 def failovers(kills, writers):
-    """For each kill, the longest silence of acknowledgements that begins about then."""
+    """For each kill, the longest silence of acknowledgements that begins about then: its seconds,
+    and when the kill was by the wall's clock."""
     times = sorted(at for writer in writers for at in writer.acknowledged.values())
     found = []
-    for kill in kills:
+    for kill, wall in kills:
         near = [at for at in times if kill - 0.5 < at < kill + 15]
         gaps = [(b - a, a) for a, b in zip(near, near[1:]) if b > kill and a < kill + 0.3]
         if gaps:
             gap, began = max(gaps)
-            found.append(began + gap - max(began, kill))
+            found.append((began + gap - max(began, kill), wall))
     return found
+
+
+def distribution(seconds):
+    """Median, p90 and most of some durations, in words."""
+    ordered = sorted(seconds)
+    p90 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.9))]
+    return (
+        f"median {statistics.median(ordered):.2f} s, p90 {p90:.2f} s, "
+        f"{ordered[0]:.2f} to {ordered[-1]:.2f} s, {len(ordered)} times"
+    )
 
 
 def judge(nodes, writers, counters, loads, doomed, broken):
     acknowledged = {path for writer in writers for path in writer.acknowledged}
-    readers = {node: connect(nodes.address(node)) for node in nodes.founders}
+    readers = {node: connect(nodes.address(node)) for node in nodes.everyone}
     trees = {}
     for node, reader in readers.items():
         reader.sync("/")
@@ -327,11 +363,19 @@ def main():
     parser.add_argument("--only", nargs="*", help="only these faults")
     parser.add_argument("--writers", type=int, default=4)
     parser.add_argument("--failover", type=float, default=0.70, help="most seconds, median")
+    parser.add_argument("--nodes", type=int, default=3, help="voters")
+    parser.add_argument("--observers", type=int, default=0)
+    parser.add_argument("--tls", action="store_true", help="TLS between the nodes")
     options = parser.parse_args()
     print(f"seed {options.seed}")
     directory = pathlib.Path(tempfile.mkdtemp(prefix="polyport-faults-"))
     broken = []
-    nodes = Nodes(directory, Namespaces([1, 2, 3]), zookeeper="snap_count = 5000")
+    voters = list(range(1, options.nodes + 1))
+    observers = list(range(options.nodes + 1, options.nodes + options.observers + 1))
+    net = Namespaces(voters + observers)
+    nodes = Nodes(
+        directory, net, voters, zookeeper="snap_count = 5000", observers=observers, tls=options.tls
+    )
     try:
         nodes.start_all()
         setup = connect(nodes.addresses())
@@ -358,11 +402,12 @@ def main():
         judge(nodes, writers, counters, loads, doomed, broken)
         took = failovers(faults.kills, writers)
         if took:
-            median = statistics.median(took)
-            print(
-                f"failover after kill -9 of the leader: median {median:.2f} s, "
-                f"{min(took):.2f} to {max(took):.2f} s, {len(took)} times"
-            )
+            print("failover after kill -9 of the leader:", distribution(gap for gap, _ in took))
+            for gap, wall in took:
+                if gap > 1.5:
+                    when = time.strftime("%X", time.gmtime(wall)) + f"{wall % 1:.3f}"[1:]
+                    print(f"slow: {gap:.2f} s after the kill at {when} UTC")
+            median = statistics.median(gap for gap, _ in took)
             if median > options.failover:
                 broken.append(f"failover took {median:.2f} s, more than {options.failover} s")
         print("faults:", faults.count)

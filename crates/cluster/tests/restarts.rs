@@ -1,4 +1,4 @@
-//! Real nodes on loopback: what a restart, a lost disk and a removed leader leave behind.
+//! Real nodes on loopback: what a restart, a lost or a full disk and a removed leader leave behind.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,10 +12,11 @@ use polyport_base::NodeId;
 use polyport_base::clock::SystemClock;
 use polyport_cluster::node::{Options, Standing};
 use polyport_cluster::operator::Operator;
-use polyport_cluster::transport::Secret;
+use polyport_cluster::transport::{Secret, Tcp};
 use polyport_cluster::{
     Cluster, Committed, Member, Members, Proposals, SnapshotWrite, StateMachine, seed,
 };
+use polyport_storage::disk::{Fault, SimDisk};
 
 /// What was applied, and under which indexes the members were announced.
 #[derive(Clone, Default)]
@@ -325,4 +326,72 @@ async fn only_syncs_over_the_threshold_are_counted_as_slow() {
         assert!(synced() > 0);
         until("each counted or none", || slow() == if every { synced() } else { 0 }).await;
     }
+}
+
+/// A node alone, on a disk that a test can fill.
+async fn start_on(disk: &SimDisk) -> Node {
+    let kept = Kept::default();
+    let mut options = options(1, &[1], Path::new("/node"));
+    options.wal.prealloc_bytes = 1 << 16;
+    let cluster = Cluster::start(
+        options,
+        disk.clone(),
+        Tcp::new(Secret::new("s")),
+        Box::new(kept.clone()),
+        kept.1.clone(),
+        Arc::new(SystemClock),
+        Arc::new(|_, _| {}),
+    );
+    Node { cluster: cluster.await.unwrap(), kept }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_stops_the_node_and_loses_nothing_that_was_applied() {
+    for free in [0, 100, 5000, 70_000] {
+        let disk = SimDisk::new();
+        let node = start_on(&disk).await;
+        leader(&[&node]).await;
+        node.kept.1.push(1, b"before");
+        until("applied", || content(&node) == b"before").await;
+        disk.set_fault(Some(Fault::FullAfterBytes(free)));
+        for number in 2..200 {
+            node.kept.1.push(number, &[number as u8; 1000]);
+        }
+        let mut status = node.cluster.status();
+        let failed = status.wait_for(|status| status.failed);
+        tokio::time::timeout(Duration::from_secs(20), failed).await.unwrap().unwrap();
+        let applied = content(&node);
+        // The process ends, space is freed.
+        disk.kill();
+        let again = start_on(&disk).await;
+        leader(&[&again]).await;
+        until("all is there again", || content(&again).starts_with(&applied)).await;
+        let before = content(&again).len();
+        again.kept.1.push(1, b"after");
+        until("it takes writes again", || content(&again)[before..].ends_with(b"after")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_goes_on_when_a_snapshot_cannot_be_written() {
+    use std::sync::atomic::Ordering::Relaxed;
+    let dir = Directory::new("no-snapshot");
+    let node = start(1, &free_ports(1), dir.path()).await;
+    leader(&[&node]).await;
+    node.kept.1.push(1, &[1]);
+    until("applied", || content(&node) == [1]).await;
+    let snapshots = dir.path().join("1/snapshot");
+    std::fs::remove_dir_all(&snapshots).unwrap();
+    std::fs::write(&snapshots, b"in the way").unwrap();
+    node.cluster.snapshot().await.unwrap();
+    let errors = || node.cluster.observed().snapshot_errors.load(Relaxed);
+    until("the snapshot failed", || errors() == 1).await;
+    node.kept.1.push(2, &[2]);
+    until("it still takes writes", || content(&node) == [1, 2]).await;
+    std::fs::remove_file(&snapshots).unwrap();
+    std::fs::create_dir(&snapshots).unwrap();
+    node.cluster.snapshot().await.unwrap();
+    until("the next is written", || std::fs::read_dir(&snapshots).unwrap().count() == 1).await;
+    assert!(!node.cluster.status().borrow().failed);
+    assert_eq!(errors(), 1);
 }

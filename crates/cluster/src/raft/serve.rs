@@ -216,7 +216,11 @@ async fn snapshot<D: Disk, S: StateMachine>(
         };
         inbound.heard.now();
         let offset = receiver.received();
-        receiver.write(offset, &piece)?;
+        if let Err(error) = receiver.write(offset, &piece) {
+            let error = io::Error::from(error);
+            receiver.abort()?;
+            return Err(error);
+        }
     }
     let file = SnapshotFile(receiver.finish()?);
     tracing::info!(bytes = len, "received a snapshot from the leader");
