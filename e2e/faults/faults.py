@@ -48,6 +48,7 @@ class Load(threading.Thread):
     def __init__(self, hosts, number, broken):
         super().__init__(daemon=True)
         self.number, self.broken, self.stopping = number, broken, False
+        self.resting, self.at_rest = False, threading.Event()
         self.client = connect(hosts)
         self.session = self.client.client_id[0]
         self.client.add_listener(self.state)
@@ -60,10 +61,22 @@ class Load(threading.Thread):
 
     def run(self):
         while not self.stopping:
+            if self.resting:
+                self.at_rest.set()
+                time.sleep(0.05)
+                continue
             try:
                 self.step()
             except (KazooException, KazooTimeoutError):
                 time.sleep(0.01)
+
+
+def rest(loads):
+    """No more requests, but the sessions stay. A request that waits for a connection is let finish."""
+    for load in loads:
+        load.resting = True
+    for load in loads:
+        assert load.at_rest.wait(60), f"client {load.number} has waited for an answer for a minute"
 
 
 class Writer(Load):
@@ -165,16 +178,35 @@ class Doomed(threading.Thread):
 
 
 def tree(client):
-    found = {}
-
-    def walk(path):
-        data, stat = client.get(path)
-        found[path] = (data, stat)
-        for name in client.get_children(path):
-            walk(path.rstrip("/") + "/" + name)
-
-    walk("/")
+    """Every znode's data and stat. Level by level, many requests on their way at once."""
+    found, level = {}, ["/"]
+    while level:
+        below = []
+        for first in range(0, len(level), 1000):
+            paths = level[first : first + 1000]
+            asked = [(path, client.get_async(path)) for path in paths]
+            parents = []
+            for path, answer in asked:
+                found[path] = answer.get(60)
+                if found[path][1].numChildren:
+                    parents.append(path)
+            for path in parents:
+                names = client.get_children(path)
+                below += [path.rstrip("/") + "/" + name for name in names]
+        level = below
     return found
+
+
+def differences(trees):
+    """How each node's tree differs from the first's, in words."""
+    (first, wanted), *others = trees.items()
+    told = []
+    for node, found in others:
+        different = [path for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path)]
+        if different:
+            shown = [(path, wanted.get(path), found.get(path)) for path in sorted(different)[:3]]
+            told.append(f"nodes {first} and {node} differ at {len(different)}: {shown}")
+    return told
 
 
 class Faults:
@@ -333,11 +365,7 @@ def judge(nodes, writers, counters, loads, doomed, broken):
         if left:
             broken.append(f"node {node} still holds {left}")
     first = trees[nodes.founders[0]]
-    for node, other in trees.items():
-        different = [path for path in first.keys() | other.keys() if first.get(path) != other.get(path)]
-        if different:
-            shown = [(path, first.get(path), other.get(path)) for path in sorted(different)[:3]]
-            broken.append(f"nodes {nodes.founders[0]} and {node} differ at {len(different)}: {shown}")
+    broken += differences(trees)
     versions = sorted(version for counter in counters for version in counter.set)
     if len(versions) != len(set(versions)):
         broken.append("two clients were told that they made the same change of the counter")
@@ -394,9 +422,7 @@ def main():
         print("healed; waiting", flush=True)
         nodes.await_leader()
         doomed.stopping = True
-        for load in loads:
-            # They keep their sessions until all is judged.
-            load.run_step, load.step = load.step, lambda: time.sleep(0.05)
+        rest(loads)
         doomed.join(DOOMED_TIMEOUT * 12)
         time.sleep(DOOMED_TIMEOUT + 3)
         judge(nodes, writers, counters, loads, doomed, broken)

@@ -147,7 +147,7 @@ class Nodes:
     def configuration(self, node, listed):
         host = self.net.host(node)
         lines = [
-            f'data_dir = "{self.directory}/{node}"',
+            f'data_dir = "{self.data(node)}"',
             "[node]",
             f"id = {node}",
             f'listen = "{host}:{self.net.node_port(node)}"',
@@ -184,9 +184,32 @@ class Nodes:
     def start(self, node, listed=None):
         if not (self.directory / f"{node}.toml").exists() or listed:
             self.configuration(node, listed or self.everyone)
-        log = open(self.directory / f"{node}.log", "ab")
-        command = [*self.net.command(node), BINARY, "serve", "--config", f"{self.directory}/{node}.toml"]
-        self.processes[node] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        self.spawn(node, "serve")
+
+    def join(self, node, member):
+        """Starts a node that is to become a member of the cluster that `member` belongs to."""
+        self.configuration(node, [node])
+        self.spawn(node, "cluster", "join", f"{self.net.host(member)}:{self.net.node_port(member)}")
+
+    def source(self, node):
+        """Where a node's configuration comes from, as arguments."""
+        return ["--config", f"{self.directory}/{node}.toml"]
+
+    def spawn(self, node, *args):
+        command = [*self.net.command(node), BINARY, *args, *self.source(node)]
+        with open(self.log(node), "ab") as log:
+            self.processes[node] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+    def log(self, node):
+        return self.directory / f"{node}.log"
+
+    def data(self, node):
+        return self.directory / str(node)
+
+    def stop(self, node, seconds=30):
+        """A clean stop; the exit status."""
+        self.signal(node, signal.SIGTERM)
+        return self.processes[node].wait(seconds)
 
     def await_port(self, node, seconds=10):
         """Waits until the node answers on its node port."""
@@ -212,7 +235,7 @@ class Nodes:
         return node in self.processes and self.processes[node].poll() is None
 
     def wipe(self, node):
-        shutil.rmtree(self.directory / str(node), ignore_errors=True)
+        shutil.rmtree(self.data(node), ignore_errors=True)
 
     def address(self, node):
         return f"{self.net.host(node)}:{self.net.client_port(node)}"
@@ -222,8 +245,7 @@ class Nodes:
 
     def run(self, *args, node=1, check=True):
         """A polyport command in the node's network, with its configuration."""
-        config = ["--config", f"{self.directory}/{node}.toml"]
-        command = [*self.net.command(node), BINARY, *args, *config]
+        command = [*self.net.command(node), BINARY, *args, *self.source(node)]
         return subprocess.run(command, capture_output=True, text=True, check=check, timeout=60)
 
     def leader(self, node=None):
