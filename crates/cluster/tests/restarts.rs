@@ -395,3 +395,48 @@ async fn a_node_goes_on_when_a_snapshot_cannot_be_written() {
     assert!(!node.cluster.status().borrow().failed);
     assert_eq!(errors(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_down_is_not_dialled_without_a_pause() {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    let dir = Directory::new("down");
+    // Connections to the third are closed at once, as to a process that is not there.
+    let third = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ports = [free_ports(2), vec![third.local_addr().unwrap().port()]].concat();
+    let dialled = Arc::new(AtomicUsize::new(0));
+    let count = dialled.clone();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = third.accept().await {
+            count.fetch_add(1, Relaxed);
+            drop(connection);
+        }
+    });
+    let first = start(1, &ports, dir.path()).await;
+    let second = start(2, &ports, dir.path()).await;
+    leader(&[&first, &second]).await;
+    first.kept.1.push(1, &[1]);
+    until("applied", || content(&first) == [1]).await;
+    let before = dialled.load(Relaxed);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // For entries and for heartbeats, each about every 50 ms.
+    let times = dialled.load(Relaxed) - before;
+    assert!((2..100).contains(&times), "dialled {times} times in a second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_voters_may_know_the_whole_cluster_before_they_are_part_of_it() {
+    let dir = Directory::new("grown");
+    let ports = free_ports(3);
+    let first = start(1, &ports[..1], dir.path()).await;
+    leader(&[&first]).await;
+    // Their disks are empty and they are told of all three: for all they know, they were voters.
+    let second = start(2, &ports, dir.path()).await;
+    let third = start(3, &ports, dir.path()).await;
+    // Long enough for them to have looked around once.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    first.cluster.reconfigure(members(&ports), None).await.unwrap();
+    first.kept.1.push(1, &[1]);
+    for node in [&first, &second, &third] {
+        until("written by a majority", || content(node) == [1]).await;
+    }
+}
