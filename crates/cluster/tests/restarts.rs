@@ -440,3 +440,47 @@ async fn new_voters_may_know_the_whole_cluster_before_they_are_part_of_it() {
         until("written by a majority", || content(node) == [1]).await;
     }
 }
+
+/// Certificates of an authority of their own, for 127.0.0.1.
+fn certificates(dir: &Path) -> Option<polyport_net::tls::Mutual> {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let ca = params.self_signed(&key).unwrap();
+    let issuer = Issuer::new(params, key);
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    let [ca_file, node_file] = [dir.join("ca.pem"), dir.join("node.pem")];
+    std::fs::write(&ca_file, ca.pem()).unwrap();
+    std::fs::write(&node_file, format!("{}{}", key.serialize_pem(), certificate.pem())).unwrap();
+    let files =
+        polyport_net::tls::Files { cert: node_file.clone(), key: node_file, ca: Some(ca_file) };
+    Some(polyport_net::tls::Mutual::new(&files).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_with_certificates_reaches_encrypted_nodes() {
+    let dir = Directory::new("operator-tls");
+    let ports = free_ports(1);
+    let tls = certificates(dir.path());
+    let kept = Kept::default();
+    let options = Options { tls: tls.clone(), ..options(1, &ports, dir.path()) };
+    let listen = format!("127.0.0.1:{}", ports[0]);
+    let cluster = Cluster::start_tcp(
+        options,
+        &listen,
+        Secret::new("s"),
+        Box::new(kept.clone()),
+        kept.1.clone(),
+        Arc::new(SystemClock),
+        |_, _| {},
+    );
+    let node = Node { cluster: cluster.await.unwrap(), kept };
+    leader(&[&node]).await;
+    let operator = Operator::new(Secret::new("s"));
+    assert!(operator.describe(&listen).await.is_err());
+    let told = operator.with_tls(tls).describe(&listen).await.unwrap();
+    assert_eq!(told.standing, Standing::Leading);
+}
