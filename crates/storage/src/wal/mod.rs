@@ -48,7 +48,6 @@ pub struct Wal<D: Disk> {
     end: u64,
     /// The length up to which the live segment is reserved.
     reserved: u64,
-<<<<<<< HEAD
     /// Bytes of the live segment's opening.
     opening: u64,
     /// Bytes written to the live segment since it is live here.
@@ -58,10 +57,8 @@ pub struct Wal<D: Disk> {
     /// Whether a write that failed may have left something behind the end.
     torn: bool,
     upkeep: Upkeep<D>,
-=======
     /// Whether the last reservation found no room for a whole step.
     is_tight: bool,
->>>>>>> cd53e3b (A full disk: the last space is used, a failed snapshot is no reason to stop, and the log says what to do)
     /// All before this is durable.
     synced: Position,
     /// Once set, the live segment gets no more bytes even if beginning the next one fails.

@@ -257,14 +257,11 @@ impl<D: Disk> Replay<D> {
             live,
             end: self.end,
             reserved,
-<<<<<<< HEAD
             opening: self.opening,
             written: 0,
             zeroed: false,
             torn: false,
-=======
             is_tight: false,
->>>>>>> cd53e3b (A full disk: the last space is used, a failed snapshot is no reason to stop, and the log says what to do)
             sealed: false,
             buffer: Vec::new(),
             pending: Vec::new(),
