@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Three nodes in network namespaces, clients that write, count, hold and lose sessions, and faults:
+"""Three nodes (or --nodes, --observers) in network namespaces, clients that write, count, hold and lose sessions, and faults:
 kill -9 of the leader, partitions, pauses. Then what was promised is looked for:
 
 - every acknowledged write is there, on every node;
@@ -48,6 +48,7 @@ class Load(threading.Thread):
     def __init__(self, hosts, number, broken):
         super().__init__(daemon=True)
         self.number, self.broken, self.stopping = number, broken, False
+        self.resting, self.at_rest = False, threading.Event()
         self.client = connect(hosts)
         self.session = self.client.client_id[0]
         self.client.add_listener(self.state)
@@ -60,10 +61,22 @@ class Load(threading.Thread):
 
     def run(self):
         while not self.stopping:
+            if self.resting:
+                self.at_rest.set()
+                time.sleep(0.05)
+                continue
             try:
                 self.step()
             except (KazooException, KazooTimeoutError):
                 time.sleep(0.01)
+
+
+def rest(loads):
+    """No more requests, but the sessions stay. A request that waits for a connection is let finish."""
+    for load in loads:
+        load.resting = True
+    for load in loads:
+        assert load.at_rest.wait(60), f"client {load.number} has waited for an answer for a minute"
 
 
 class Writer(Load):
@@ -165,16 +178,35 @@ class Doomed(threading.Thread):
 
 
 def tree(client):
-    found = {}
-
-    def walk(path):
-        data, stat = client.get(path)
-        found[path] = (data, stat)
-        for name in client.get_children(path):
-            walk(path.rstrip("/") + "/" + name)
-
-    walk("/")
+    """Every znode's data and stat. Level by level, many requests on their way at once."""
+    found, level = {}, ["/"]
+    while level:
+        below = []
+        for first in range(0, len(level), 1000):
+            paths = level[first : first + 1000]
+            asked = [(path, client.get_async(path)) for path in paths]
+            parents = []
+            for path, answer in asked:
+                found[path] = answer.get(60)
+                if found[path][1].numChildren:
+                    parents.append(path)
+            for path in parents:
+                names = client.get_children(path)
+                below += [path.rstrip("/") + "/" + name for name in names]
+        level = below
     return found
+
+
+def differences(trees):
+    """How each node's tree differs from the first's, in words."""
+    (first, wanted), *others = trees.items()
+    told = []
+    for node, found in others:
+        different = [path for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path)]
+        if different:
+            shown = [(path, wanted.get(path), found.get(path)) for path in sorted(different)[:3]]
+            told.append(f"nodes {first} and {node} differ at {len(different)}: {shown}")
+    return told
 
 
 class Faults:
@@ -184,10 +216,30 @@ class Faults:
 
     def kill_leader(self):
         leader = self.nodes.await_leader()
-        self.kills.append(time.monotonic())
+        self.kills.append((time.monotonic(), time.time()))
         self.nodes.kill(leader)
         time.sleep(self.rng.uniform(1, 4))
         self.nodes.start(leader)
+
+    def kill_two(self):
+        """The leader and a follower at once: of five, the rest is a majority."""
+        leader = self.nodes.await_leader()
+        other = self.rng.choice([node for node in self.nodes.founders if node != leader])
+        self.kills.append((time.monotonic(), time.time()))
+        for node in (leader, other):
+            self.nodes.kill(node)
+        time.sleep(self.rng.uniform(1, 4))
+        for node in (leader, other):
+            self.nodes.start(node)
+
+    def kill_observer(self):
+        node = self.rng.choice(self.nodes.observers)
+        self.nodes.kill(node)
+        time.sleep(self.rng.uniform(0.5, 3))
+        self.nodes.start(node)
+
+    def isolate_observer(self):
+        self.isolate(self.rng.choice(self.nodes.observers))
 
     def kill_follower(self):
         leader = self.nodes.await_leader()
@@ -225,10 +277,10 @@ class Faults:
         self.nodes.signal(node, signal.SIGCONT)
 
     def pause_all(self):
-        for node in self.nodes.founders:
+        for node in self.nodes.everyone:
             self.nodes.signal(node, signal.SIGSTOP)
         time.sleep(self.rng.uniform(0.2, 2))
-        for node in self.nodes.founders:
+        for node in self.nodes.everyone:
             self.nodes.signal(node, signal.SIGCONT)
 
     def wipe_follower(self):
@@ -253,6 +305,11 @@ class Faults:
             "pause-all": (self.pause_all, 1),
             "wipe-follower": (self.wipe_follower, 1),
         }
+        if len(self.nodes.founders) >= 5:
+            every["kill-two"] = (self.kill_two, 3)
+        if self.nodes.observers:
+            every["kill-observer"] = (self.kill_observer, 1)
+            every["isolate-observer"] = (self.isolate_observer, 1)
         chosen = {name: every[name] for name in only or every}
         names, weights = list(chosen), [weight for _, weight in chosen.values()]
         end = time.monotonic() + seconds
@@ -261,25 +318,39 @@ class Faults:
             self.count[name] = self.count.get(name, 0) + 1
             print(f"{time.strftime('%X')} {name}", flush=True)
             chosen[name][0]()
-            time.sleep(self.rng.uniform(1, 3))
+            # Each new leader gives every session its whole timeout again, as ZooKeeper's does: without
+            # a rest now and then, one whose client vanished would never end.
+            quiet = sum(self.count.values()) % 6 == 0
+            time.sleep(DOOMED_TIMEOUT + 6 if quiet else self.rng.uniform(1, 3))
 
 
 def failovers(kills, writers):
-    """For each kill, the longest silence of acknowledgements that begins about then."""
+    """For each kill, the longest silence of acknowledgements that begins about then: its seconds,
+    and when the kill was by the wall's clock."""
     times = sorted(at for writer in writers for at in writer.acknowledged.values())
     found = []
-    for kill in kills:
+    for kill, wall in kills:
         near = [at for at in times if kill - 0.5 < at < kill + 15]
         gaps = [(b - a, a) for a, b in zip(near, near[1:]) if b > kill and a < kill + 0.3]
         if gaps:
             gap, began = max(gaps)
-            found.append(began + gap - max(began, kill))
+            found.append((began + gap - max(began, kill), wall))
     return found
+
+
+def distribution(seconds):
+    """Median, p90 and most of some durations, in words."""
+    ordered = sorted(seconds)
+    p90 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.9))]
+    return (
+        f"median {statistics.median(ordered):.2f} s, p90 {p90:.2f} s, "
+        f"{ordered[0]:.2f} to {ordered[-1]:.2f} s, {len(ordered)} times"
+    )
 
 
 def judge(nodes, writers, counters, loads, doomed, broken):
     acknowledged = {path for writer in writers for path in writer.acknowledged}
-    readers = {node: connect(nodes.address(node)) for node in nodes.founders}
+    readers = {node: connect(nodes.address(node)) for node in nodes.everyone}
     trees = {}
     for node, reader in readers.items():
         reader.sync("/")
@@ -297,11 +368,7 @@ def judge(nodes, writers, counters, loads, doomed, broken):
         if left:
             broken.append(f"node {node} still holds {left}")
     first = trees[nodes.founders[0]]
-    for node, other in trees.items():
-        different = [path for path in first.keys() | other.keys() if first.get(path) != other.get(path)]
-        if different:
-            shown = [(path, first.get(path), other.get(path)) for path in sorted(different)[:3]]
-            broken.append(f"nodes {nodes.founders[0]} and {node} differ at {len(different)}: {shown}")
+    broken += differences(trees)
     versions = sorted(version for counter in counters for version in counter.set)
     if len(versions) != len(set(versions)):
         broken.append("two clients were told that they made the same change of the counter")
@@ -327,11 +394,19 @@ def main():
     parser.add_argument("--only", nargs="*", help="only these faults")
     parser.add_argument("--writers", type=int, default=4)
     parser.add_argument("--failover", type=float, default=0.70, help="most seconds, median")
+    parser.add_argument("--nodes", type=int, default=3, help="voters")
+    parser.add_argument("--observers", type=int, default=0)
+    parser.add_argument("--tls", action="store_true", help="TLS between the nodes")
     options = parser.parse_args()
     print(f"seed {options.seed}")
     directory = pathlib.Path(tempfile.mkdtemp(prefix="polyport-faults-"))
     broken = []
-    nodes = Nodes(directory, Namespaces([1, 2, 3]), zookeeper="snap_count = 5000")
+    voters = list(range(1, options.nodes + 1))
+    observers = list(range(options.nodes + 1, options.nodes + options.observers + 1))
+    net = Namespaces(voters + observers)
+    nodes = Nodes(
+        directory, net, voters, zookeeper="snap_count = 5000", observers=observers, tls=options.tls
+    )
     try:
         nodes.start_all()
         setup = connect(nodes.addresses())
@@ -350,19 +425,18 @@ def main():
         print("healed; waiting", flush=True)
         nodes.await_leader()
         doomed.stopping = True
-        for load in loads:
-            # They keep their sessions until all is judged.
-            load.run_step, load.step = load.step, lambda: time.sleep(0.05)
+        rest(loads)
         doomed.join(DOOMED_TIMEOUT * 12)
         time.sleep(DOOMED_TIMEOUT + 3)
         judge(nodes, writers, counters, loads, doomed, broken)
         took = failovers(faults.kills, writers)
         if took:
-            median = statistics.median(took)
-            print(
-                f"failover after kill -9 of the leader: median {median:.2f} s, "
-                f"{min(took):.2f} to {max(took):.2f} s, {len(took)} times"
-            )
+            print("failover after kill -9 of the leader:", distribution(gap for gap, _ in took))
+            for gap, wall in took:
+                if gap > 1.5:
+                    when = time.strftime("%X", time.gmtime(wall)) + f"{wall % 1:.3f}"[1:]
+                    print(f"slow: {gap:.2f} s after the kill at {when} UTC")
+            median = statistics.median(gap for gap, _ in took)
             if median > options.failover:
                 broken.append(f"failover took {median:.2f} s, more than {options.failover} s")
         print("faults:", faults.count)

@@ -39,8 +39,10 @@ class Namespaces:
     def __init__(self, nodes, name=None):
         self.name = name or f"pp{os.getpid() % 10000}"
         self.nodes = list(nodes)
+        # Runs side by side get networks of their own.
+        self.network = f"10.213.{os.getpid() % 250}"
         self._ip("link", "add", self.name, "type", "bridge")
-        self._ip("addr", "add", "10.213.7.254/24", "dev", self.name)
+        self._ip("addr", "add", f"{self.network}.254/24", "dev", self.name)
         self._ip("link", "set", self.name, "up")
         for node in self.nodes:
             space, outside, inside = self.space(node), f"{self.name}o{node}", f"{self.name}i{node}"
@@ -64,7 +66,7 @@ class Namespaces:
         return ["ip", "netns", "exec", self.space(node)]
 
     def host(self, node):
-        return f"10.213.7.{node}"
+        return f"{self.network}.{node}"
 
     def node_port(self, _node):
         return 7700
@@ -94,16 +96,47 @@ class Namespaces:
         subprocess.run(["ip", "link", "del", self.name], check=False)
 
 
+class Certificates:
+    """An authority and a certificate a node, for the node port."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        directory.mkdir(parents=True)
+        self._openssl("req", "-x509", *self.KEY, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=faults")
+
+    KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+    def _openssl(self, *args):
+        subprocess.run(["openssl", *args], cwd=self.directory, check=True, capture_output=True)
+
+    def line(self, node, host):
+        """The node's `tls =`, its certificate being made if there is none."""
+        if not (self.directory / f"{node}.crt").exists():
+            self._openssl("req", *self.KEY, "-keyout", f"{node}.key", "-out", f"{node}.csr", "-subj", f"/CN=node {node}")
+            (self.directory / f"{node}.ext").write_text(f"subjectAltName=IP:{host}\n")
+            self._openssl(
+                "x509", "-req", "-in", f"{node}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+                "-days", "2", "-extfile", f"{node}.ext", "-out", f"{node}.crt",
+            )
+        at = self.directory
+        return f'tls = {{ cert = "{at}/{node}.crt", key = "{at}/{node}.key", ca = "{at}/ca.crt" }}'
+
+
 class Nodes:
     """A cluster's processes and their directories."""
 
-    def __init__(self, directory, net=None, founders=(1, 2, 3), zookeeper="", cluster=""):
+    def __init__(
+        self, directory, net=None, founders=(1, 2, 3), zookeeper="", cluster="", observers=(), tls=False
+    ):
         self.net = net or Loopback()
         self.directory = pathlib.Path(directory)
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
         self.founders = list(founders)
         self.zookeeper, self.cluster = zookeeper, cluster
+        self.observers = list(observers)
+        self.everyone = self.founders + self.observers
+        self.certificates = Certificates(self.directory / "tls") if tls else None
         self.processes = {}
 
     def server(self, node, role="participant"):
@@ -114,10 +147,11 @@ class Nodes:
     def configuration(self, node, listed):
         host = self.net.host(node)
         lines = [
-            f'data_dir = "{self.directory}/{node}"',
+            f'data_dir = "{self.data(node)}"',
             "[node]",
             f"id = {node}",
             f'listen = "{host}:{self.net.node_port(node)}"',
+            *([self.certificates.line(node, host)] if self.certificates else []),
             "[zookeeper]",
             f'listen = "{host}:{self.net.client_port(node)}"',
             'four_letter_words = ["*"]',
@@ -141,6 +175,7 @@ class Nodes:
                 f"id = {other}",
                 f'address = "{address}"',
                 f'zookeeper = "{client}"',
+                f'role = "{"observer" if other in self.observers else "voter"}"',
             ]
         path = self.directory / f"{node}.toml"
         path.write_text("\n".join(lines) + "\n")
@@ -148,10 +183,33 @@ class Nodes:
 
     def start(self, node, listed=None):
         if not (self.directory / f"{node}.toml").exists() or listed:
-            self.configuration(node, listed or self.founders)
-        log = open(self.directory / f"{node}.log", "ab")
-        command = [*self.net.command(node), BINARY, "serve", "--config", f"{self.directory}/{node}.toml"]
-        self.processes[node] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            self.configuration(node, listed or self.everyone)
+        self.spawn(node, "serve")
+
+    def join(self, node, member):
+        """Starts a node that is to become a member of the cluster that `member` belongs to."""
+        self.configuration(node, [node])
+        self.spawn(node, "cluster", "join", f"{self.net.host(member)}:{self.net.node_port(member)}")
+
+    def source(self, node):
+        """Where a node's configuration comes from, as arguments."""
+        return ["--config", f"{self.directory}/{node}.toml"]
+
+    def spawn(self, node, *args):
+        command = [*self.net.command(node), BINARY, *args, *self.source(node)]
+        with open(self.log(node), "ab") as log:
+            self.processes[node] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+    def log(self, node):
+        return self.directory / f"{node}.log"
+
+    def data(self, node):
+        return self.directory / str(node)
+
+    def stop(self, node, seconds=30):
+        """A clean stop; the exit status."""
+        self.signal(node, signal.SIGTERM)
+        return self.processes[node].wait(seconds)
 
     def await_port(self, node, seconds=10):
         """Waits until the node answers on its node port."""
@@ -161,7 +219,7 @@ class Nodes:
             time.sleep(0.05)
 
     def start_all(self):
-        for node in self.founders:
+        for node in self.everyone:
             self.start(node)
 
     def signal(self, node, number):
@@ -177,18 +235,17 @@ class Nodes:
         return node in self.processes and self.processes[node].poll() is None
 
     def wipe(self, node):
-        shutil.rmtree(self.directory / str(node), ignore_errors=True)
+        shutil.rmtree(self.data(node), ignore_errors=True)
 
     def address(self, node):
         return f"{self.net.host(node)}:{self.net.client_port(node)}"
 
     def addresses(self, nodes=None):
-        return ",".join(self.address(node) for node in nodes or self.founders)
+        return ",".join(self.address(node) for node in nodes or self.everyone)
 
     def run(self, *args, node=1, check=True):
         """A polyport command in the node's network, with its configuration."""
-        config = ["--config", f"{self.directory}/{node}.toml"]
-        command = [*self.net.command(node), BINARY, *args, *config]
+        command = [*self.net.command(node), BINARY, *args, *self.source(node)]
         return subprocess.run(command, capture_output=True, text=True, check=check, timeout=60)
 
     def leader(self, node=None):
@@ -217,7 +274,7 @@ class Nodes:
             told = self.run("cluster", "status", node=self.await_leader(), check=False).stdout
             rows = [line.split() for line in told.splitlines()[1:] if line.strip()]
             up = [row for row in rows if row[3] in ("leading", "following", "observing")]
-            if len(up) == len(rows) >= len(self.founders):
+            if len(up) == len(rows) >= len(self.everyone):
                 applied = [int(row[5]) for row in rows]
                 if max(applied) - min(applied) < 200:
                     return

@@ -75,11 +75,15 @@ pub struct Peer {
 pub(crate) async fn follow(mut status: watch::Receiver<Status>, observed: Arc<Observed>) {
     let mut looking: Option<Instant> = None;
     let mut outage: Option<Instant> = None;
+    let mut told = None;
     loop {
-        let (standing, in_quorum) = {
+        let (standing, in_quorum, leader, term) = {
             let status = status.borrow_and_update();
-            (status.standing, status.in_quorum)
+            (status.standing, status.in_quorum, status.leader, status.term)
         };
+        if told.replace((standing, leader)) != Some((standing, leader)) {
+            tell(standing, leader, term);
+        }
         match (standing, looking) {
             (Standing::Looking, None) => {
                 looking = Some(Instant::now());
@@ -109,6 +113,17 @@ pub(crate) async fn follow(mut status: watch::Receiver<Status>, observed: Arc<Ob
         if status.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// Who leads is what an operator looks for first.
+fn tell(standing: Standing, leader: Option<NodeId>, term: u64) {
+    let leader = leader.unwrap_or_default();
+    match standing {
+        Standing::Looking => tracing::info!(term, "no leader is known"),
+        Standing::Leading => tracing::info!(term, "this node leads"),
+        Standing::Following => tracing::info!(term, %leader, "following"),
+        Standing::Observing => tracing::info!(term, %leader, "observing"),
     }
 }
 

@@ -89,6 +89,12 @@ impl Operator {
         Self(Tcp::new(secret))
     }
 
+    /// The same with certificates, for nodes whose ports are encrypted.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<polyport_net::tls::Mutual>) -> Self {
+        Self(self.0.with_tls(tls))
+    }
+
     async fn dial(&self, address: &str, kind: Kind) -> io::Result<Connection> {
         let connection = self.0.connect(address).await?;
         let mut hello = vec![kind as u8];

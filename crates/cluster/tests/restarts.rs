@@ -1,4 +1,4 @@
-//! Real nodes on loopback: what a restart, a lost disk and a removed leader leave behind.
+//! Real nodes on loopback: what a restart, a lost or a full disk and a removed leader leave behind.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,10 +12,11 @@ use polyport_base::NodeId;
 use polyport_base::clock::SystemClock;
 use polyport_cluster::node::{Options, Standing};
 use polyport_cluster::operator::Operator;
-use polyport_cluster::transport::Secret;
+use polyport_cluster::transport::{Secret, Tcp};
 use polyport_cluster::{
     Cluster, Committed, Member, Members, Proposals, SnapshotWrite, StateMachine, seed,
 };
+use polyport_storage::disk::{Fault, SimDisk};
 
 /// What was applied, and under which indexes the members were announced.
 #[derive(Clone, Default)]
@@ -325,4 +326,161 @@ async fn only_syncs_over_the_threshold_are_counted_as_slow() {
         assert!(synced() > 0);
         until("each counted or none", || slow() == if every { synced() } else { 0 }).await;
     }
+}
+
+/// A node alone, on a disk that a test can fill.
+async fn start_on(disk: &SimDisk) -> Node {
+    let kept = Kept::default();
+    let mut options = options(1, &[1], Path::new("/node"));
+    options.wal.prealloc_bytes = 1 << 16;
+    let cluster = Cluster::start(
+        options,
+        disk.clone(),
+        Tcp::new(Secret::new("s")),
+        Box::new(kept.clone()),
+        kept.1.clone(),
+        Arc::new(SystemClock),
+        Arc::new(|_, _| {}),
+    );
+    Node { cluster: cluster.await.unwrap(), kept }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_stops_the_node_and_loses_nothing_that_was_applied() {
+    for free in [0, 100, 5000, 70_000] {
+        let disk = SimDisk::new();
+        let node = start_on(&disk).await;
+        leader(&[&node]).await;
+        node.kept.1.push(1, b"before");
+        until("applied", || content(&node) == b"before").await;
+        disk.set_fault(Some(Fault::FullAfterBytes(free)));
+        for number in 2..200 {
+            node.kept.1.push(number, &[number as u8; 1000]);
+        }
+        let mut status = node.cluster.status();
+        let failed = status.wait_for(|status| status.failed);
+        tokio::time::timeout(Duration::from_secs(20), failed).await.unwrap().unwrap();
+        let applied = content(&node);
+        // The process ends, space is freed.
+        disk.kill();
+        let again = start_on(&disk).await;
+        leader(&[&again]).await;
+        until("all is there again", || content(&again).starts_with(&applied)).await;
+        let before = content(&again).len();
+        again.kept.1.push(1, b"after");
+        until("it takes writes again", || content(&again)[before..].ends_with(b"after")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_goes_on_when_a_snapshot_cannot_be_written() {
+    use std::sync::atomic::Ordering::Relaxed;
+    let dir = Directory::new("no-snapshot");
+    let node = start(1, &free_ports(1), dir.path()).await;
+    leader(&[&node]).await;
+    node.kept.1.push(1, &[1]);
+    until("applied", || content(&node) == [1]).await;
+    let snapshots = dir.path().join("1/snapshot");
+    std::fs::remove_dir_all(&snapshots).unwrap();
+    std::fs::write(&snapshots, b"in the way").unwrap();
+    node.cluster.snapshot().await.unwrap();
+    let errors = || node.cluster.observed().snapshot_errors.load(Relaxed);
+    until("the snapshot failed", || errors() == 1).await;
+    node.kept.1.push(2, &[2]);
+    until("it still takes writes", || content(&node) == [1, 2]).await;
+    std::fs::remove_file(&snapshots).unwrap();
+    std::fs::create_dir(&snapshots).unwrap();
+    node.cluster.snapshot().await.unwrap();
+    until("the next is written", || std::fs::read_dir(&snapshots).unwrap().count() == 1).await;
+    assert!(!node.cluster.status().borrow().failed);
+    assert_eq!(errors(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_down_is_not_dialled_without_a_pause() {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    let dir = Directory::new("down");
+    // Connections to the third are closed at once, as to a process that is not there.
+    let third = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ports = [free_ports(2), vec![third.local_addr().unwrap().port()]].concat();
+    let dialled = Arc::new(AtomicUsize::new(0));
+    let count = dialled.clone();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = third.accept().await {
+            count.fetch_add(1, Relaxed);
+            drop(connection);
+        }
+    });
+    let first = start(1, &ports, dir.path()).await;
+    let second = start(2, &ports, dir.path()).await;
+    leader(&[&first, &second]).await;
+    first.kept.1.push(1, &[1]);
+    until("applied", || content(&first) == [1]).await;
+    let before = dialled.load(Relaxed);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // For entries and for heartbeats, each about every 50 ms.
+    let times = dialled.load(Relaxed) - before;
+    assert!((2..100).contains(&times), "dialled {times} times in a second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_voters_may_know_the_whole_cluster_before_they_are_part_of_it() {
+    let dir = Directory::new("grown");
+    let ports = free_ports(3);
+    let first = start(1, &ports[..1], dir.path()).await;
+    leader(&[&first]).await;
+    // Their disks are empty and they are told of all three: for all they know, they were voters.
+    let second = start(2, &ports, dir.path()).await;
+    let third = start(3, &ports, dir.path()).await;
+    // Long enough for them to have looked around once.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    first.cluster.reconfigure(members(&ports), None).await.unwrap();
+    first.kept.1.push(1, &[1]);
+    for node in [&first, &second, &third] {
+        until("written by a majority", || content(node) == [1]).await;
+    }
+}
+
+/// Certificates of an authority of their own, for 127.0.0.1.
+fn certificates(dir: &Path) -> Option<polyport_net::tls::Mutual> {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let ca = params.self_signed(&key).unwrap();
+    let issuer = Issuer::new(params, key);
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    let [ca_file, node_file] = [dir.join("ca.pem"), dir.join("node.pem")];
+    std::fs::write(&ca_file, ca.pem()).unwrap();
+    std::fs::write(&node_file, format!("{}{}", key.serialize_pem(), certificate.pem())).unwrap();
+    let files =
+        polyport_net::tls::Files { cert: node_file.clone(), key: node_file, ca: Some(ca_file) };
+    Some(polyport_net::tls::Mutual::new(&files).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_with_certificates_reaches_encrypted_nodes() {
+    let dir = Directory::new("operator-tls");
+    let ports = free_ports(1);
+    let tls = certificates(dir.path());
+    let kept = Kept::default();
+    let options = Options { tls: tls.clone(), ..options(1, &ports, dir.path()) };
+    let listen = format!("127.0.0.1:{}", ports[0]);
+    let cluster = Cluster::start_tcp(
+        options,
+        &listen,
+        Secret::new("s"),
+        Box::new(kept.clone()),
+        kept.1.clone(),
+        Arc::new(SystemClock),
+        |_, _| {},
+    );
+    let node = Node { cluster: cluster.await.unwrap(), kept };
+    leader(&[&node]).await;
+    let operator = Operator::new(Secret::new("s"));
+    assert!(operator.describe(&listen).await.is_err());
+    let told = operator.with_tls(tls).describe(&listen).await.unwrap();
+    assert_eq!(told.standing, Standing::Leading);
 }

@@ -47,8 +47,9 @@ pub(crate) enum Membership {
     },
 }
 
-pub(crate) fn operator(config: &Config) -> Operator {
-    Operator::new(Secret::new(config.cluster.secret.clone()))
+pub(crate) fn operator(config: &Config) -> anyhow::Result<Operator> {
+    let secret = Secret::new(config.cluster.secret.clone());
+    Ok(Operator::new(secret).with_tls(wiring::node_tls(config)?))
 }
 
 pub(crate) fn node_port(config: &Config, server: Option<String>) -> String {
@@ -62,7 +63,7 @@ pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
 
 /// Prints the members, each as it describes itself.
 pub(crate) fn status(config: &Config, server: Option<String>) -> anyhow::Result<()> {
-    let (operator, server) = (operator(config), node_port(config, server));
+    let (operator, server) = (operator(config)?, node_port(config, server));
     block_on(async {
         let told = operator.describe(&server).await;
         let told = told.with_context(|| format!("the node at {server} does not answer"))?;
@@ -99,7 +100,7 @@ pub(crate) fn status(config: &Config, server: Option<String>) -> anyhow::Result<
 
 /// Takes a node out.
 pub(crate) fn remove(config: &Config, server: Option<String>, node: u64) -> anyhow::Result<()> {
-    let (operator, server) = (operator(config), node_port(config, server));
+    let (operator, server) = (operator(config)?, node_port(config, server));
     block_on(async {
         operator.remove(&server, NodeId(node)).await?;
         println!("node {node} is no longer a member");
@@ -109,7 +110,7 @@ pub(crate) fn remove(config: &Config, server: Option<String>, node: u64) -> anyh
 
 /// Writes a running node's snapshot to a file that appears only when it is whole.
 pub(crate) fn backup(config: &Config, server: Option<String>, file: &Path) -> anyhow::Result<()> {
-    let (operator, server) = (operator(config), node_port(config, server));
+    let (operator, server) = (operator(config)?, node_port(config, server));
     anyhow::ensure!(!file.exists(), "{} exists: name a new file", file.display());
     let mut partial = file.as_os_str().to_owned();
     partial.push(".partial");

@@ -28,7 +28,7 @@ pub(crate) fn restore(
     server: Option<&str>,
     replace: bool,
 ) -> anyhow::Result<Done> {
-    let operator = ops::operator(config);
+    let operator = ops::operator(config)?;
     let address = ops::node_port(config, server.map(str::to_owned));
     match ops::block_on(async { Ok(operator.content(&address).await) })? {
         Ok(content) => into_cluster(&operator, &address, &content, file, replace),

@@ -60,11 +60,7 @@ pub(crate) fn cluster(config: &Config) -> anyhow::Result<Options> {
     let [shortest, longest] = config.cluster.election_timeout_ms;
     options.election = (Duration::from_millis(shortest), Duration::from_millis(longest));
     options.tcp_keep_alive = config.node.tcp_keep_alive;
-    if let Some(tls) = &config.node.tls {
-        let files =
-            tls::Files { cert: tls.cert.clone(), key: tls.key.clone(), ca: Some(tls.ca.clone()) };
-        options.tls = Some(tls::Mutual::new(&files).context("node.tls")?);
-    }
+    options.tls = node_tls(config)?;
     Ok(options)
 }
 
@@ -80,6 +76,17 @@ fn journal(zookeeper: &Zookeeper) -> WalOptions {
         },
         ..default
     }
+}
+
+/// The certificates of the node port, if it is encrypted.
+///
+/// # Errors
+/// If they cannot be used.
+pub(crate) fn node_tls(config: &Config) -> anyhow::Result<Option<tls::Mutual>> {
+    let Some(tls) = &config.node.tls else { return Ok(None) };
+    let files =
+        tls::Files { cert: tls.cert.clone(), key: tls.key.clone(), ca: Some(tls.ca.clone()) };
+    Ok(Some(tls::Mutual::new(&files).context("node.tls")?))
 }
 
 /// How the node keeps its copy of the tree.

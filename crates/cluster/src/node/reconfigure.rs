@@ -217,7 +217,13 @@ pub(crate) async fn reconfigure<D: Disk, S: StateMachine>(
         match current.get(&id.0) {
             None => {
                 let blocking = reached.contains(&id.0);
-                let add = raft.add_learner(id.0, member.clone(), blocking);
+                let add = async {
+                    let added = raft.add_learner(id.0, member.clone(), blocking).await;
+                    if blocking && added.is_ok() {
+                        follows(raft, id.0).await;
+                    }
+                    added
+                };
                 match tokio::time::timeout(CATCH_UP, add).await {
                     Ok(added) => at = added.map_err(|error| failed(&error))?.log_id.index,
                     Err(_) => {
@@ -262,6 +268,27 @@ pub(crate) async fn reconfigure<D: Disk, S: StateMachine>(
         at = remove.map_err(|error| failed(&error))?.log_id.index;
     }
     Ok(at)
+}
+
+/// Waits until a new member has acknowledged anything, or this node does not lead any more.
+///
+/// With a short log, openraft takes a learner for caught up that has not answered yet. One with an
+/// empty disk finds out from the present voters what it may have promised once; were it made a voter
+/// before that, it would wait for a majority that waits for it.
+async fn follows<D: Disk, S: StateMachine>(raft: &Raft<D, S>, node: u64) {
+    let mut metrics = raft.metrics();
+    loop {
+        {
+            let metrics = metrics.borrow_and_update();
+            let Some(replication) = &metrics.replication else { return };
+            if replication.get(&node).is_some_and(Option::is_some) {
+                return;
+            }
+        }
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Hands leadership over and waits for it, two seconds at most.

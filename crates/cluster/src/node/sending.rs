@@ -13,7 +13,7 @@ use super::status::Status;
 use super::{AnyMachine, OnNote};
 use crate::Proposals;
 use crate::proposals::RESEND_AFTER;
-use crate::raft::{Dialer, Kind, Proposal, Raft};
+use crate::raft::{Dialer, Kind, Proposal, Raft, Refused};
 use crate::transport::{Transport, closed};
 
 pub(super) struct Sending<T: Transport, D: Disk> {
@@ -32,6 +32,10 @@ fn leader(status: &Status) -> Option<(NodeId, u64, String)> {
     let member = status.members.get(&leader)?;
     Some((leader, status.term, member.address.clone()))
 }
+
+/// Before everything is sent again that was not taken: about what a new leader needs until a majority
+/// has answered it.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What has been sent to the present leader.
 struct Progress {
@@ -65,7 +69,7 @@ impl<T: Transport, D: Disk> Sending<T, D> {
                 Some((id, term, address)) => {
                     if let Err(error) = self.follow(id, term, &address).await {
                         tracing::debug!(leader = %id, %error, "proposals interrupted");
-                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        tokio::time::sleep(PAUSE).await;
                     }
                 }
                 None => {
@@ -95,6 +99,7 @@ impl<T: Transport, D: Disk> Sending<T, D> {
 
     async fn lead(&mut self, term: u64) {
         let mut progress = Progress::new(&self.proposals);
+        let refused = Refused::default();
         while self.is_current(self.node, term) {
             if let Some(note) = self.proposals.take_note() {
                 (self.on_note)(self.node, &note[1..]);
@@ -102,13 +107,16 @@ impl<T: Transport, D: Disk> Sending<T, D> {
             match self.proposals.after(progress.sent) {
                 Some((number, frame)) => {
                     let proposal = Proposal { time: self.clock.now(), bytes: frame.slice(1..) };
-                    if self.raft.client_write_ff(proposal, None).await.is_err() {
+                    let receipt = Some(refused.receipt());
+                    if self.raft.client_write_ff(proposal, receipt).await.is_err() {
                         return;
                     }
                     progress.sent = Some(number);
                 }
-                None if self.pause(&mut progress).await => {}
-                None => return,
+                None => tokio::select! {
+                    () = refused.told() => return tokio::time::sleep(PAUSE).await,
+                    go_on = self.pause(&mut progress) => if !go_on { return },
+                },
             }
         }
     }

@@ -14,7 +14,7 @@ use bytes::{BufMut, Bytes};
 use futures_util::{Stream, StreamExt};
 use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::{RPCOption, RaftNetworkV2};
+use openraft::network::{Backoff, RPCOption, RaftNetworkV2};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
@@ -182,6 +182,9 @@ impl<T: Transport, D: Disk> PeerNetwork<T, D> {
     }
 }
 
+/// Before a peer that could not be reached is dialled again for entries.
+const REDIAL: Duration = Duration::from_millis(50);
+
 /// The silence after which a peer that owes an answer counts as gone.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -220,16 +223,26 @@ impl<T: Transport, D: Disk> RaftNetworkV2<Types> for PeerNetwork<T, D> {
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
+            // Before dialling: here openraft makes a peer wait that could not be reached. Else a peer
+            // that is down and refuses at once would be dialled again at once.
+            let Some(first) = input.next().await else {
+                let none: BoxStream<'s, _> = Box::pin(futures_util::stream::empty());
+                return Ok(none);
+            };
             let dial = self.dial(Kind::Append);
             let stranded = self.dialer.shared.stranded.clone();
             let Connection { sender, receiver } = dial.await.map_err(unreachable)?;
             // One permit a request that waits for its answer.
             let (sent, awaited) = tokio::sync::mpsc::unbounded_channel();
             tokio::spawn(async move {
+                let mut first = Some(first);
                 loop {
-                    let request = tokio::select! {
-                        request = input.next() => request,
-                        () = sent.closed() => None,
+                    let request = match first.take() {
+                        first @ Some(_) => first,
+                        None => tokio::select! {
+                            request = input.next() => request,
+                            () = sent.closed() => None,
+                        },
                     };
                     let Some(request) = request else { return };
                     let frame = codec::encode_append(&request, stranded.load(Ordering::Acquire));
@@ -259,6 +272,10 @@ impl<T: Transport, D: Disk> RaftNetworkV2<Types> for PeerNetwork<T, D> {
             let answers: BoxStream<'s, _> = Box::pin(answers);
             Ok(answers)
         })
+    }
+
+    fn backoff(&self) -> Option<Backoff> {
+        Some(Backoff::new(std::iter::repeat(REDIAL)))
     }
 
     async fn vote(

@@ -20,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::network::{Kind, question};
 use super::state_machine::SnapshotFile;
-use super::{Proposal, Raft, Types, codec};
+use super::{Proposal, Raft, Refused, Types, codec};
 use crate::StateMachine;
 use crate::content::Content;
 use crate::node::{Amnesia, Change, Heard, OnNote, Status, reconfigure, standing_of};
@@ -216,7 +216,11 @@ async fn snapshot<D: Disk, S: StateMachine>(
         };
         inbound.heard.now();
         let offset = receiver.received();
-        receiver.write(offset, &piece)?;
+        if let Err(error) = receiver.write(offset, &piece) {
+            let error = io::Error::from(error);
+            receiver.abort()?;
+            return Err(error);
+        }
     }
     let file = SnapshotFile(receiver.finish()?);
     tracing::info!(bytes = len, "received a snapshot from the leader");
@@ -227,24 +231,31 @@ async fn snapshot<D: Disk, S: StateMachine>(
     connection.sender.send(out.into()).await.map_err(|_| closed())
 }
 
-/// Another node's proposals, while this one leads. Closing the connection says that it does not.
+/// Another node's proposals, while this one leads and takes them. Closing the connection says that it
+/// does not.
 async fn proposals<D: Disk, S: StateMachine>(
     inbound: &Inbound<D, S>,
     from: NodeId,
     mut connection: Connection,
 ) -> io::Result<()> {
-    while let Some(bytes) = connection.receiver.recv().await {
+    let refused = Refused::default();
+    loop {
+        let received = tokio::select! {
+            received = connection.receiver.recv() => received,
+            () = refused.told() => None,
+        };
+        let Some(bytes) = received else { return Ok(()) };
         if !inbound.raft.is_leader() {
             return Ok(());
         }
         match bytes.first() {
             Some(&frame::PROPOSAL) => {
                 let proposal = Proposal { time: inbound.clock.now(), bytes: bytes.slice(1..) };
-                inbound.raft.client_write_ff(proposal, None).await.map_err(malformed)?;
+                let receipt = Some(refused.receipt());
+                inbound.raft.client_write_ff(proposal, receipt).await.map_err(malformed)?;
             }
             Some(&frame::NOTE) => (inbound.on_note)(from, &bytes[1..]),
             _ => return Err(malformed("unknown frame on a connection for proposals")),
         }
     }
-    Ok(())
 }

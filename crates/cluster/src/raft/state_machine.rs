@@ -230,7 +230,10 @@ impl<D: Disk, S: StateMachine> RaftSnapshotBuilder<Types> for Builder<D, S> {
         let index = meta.last_log_id.map_or(0, |id| id.index);
         let work = move || -> io::Result<()> {
             let mut out = store.create(index, &codec::encode_meta(&meta))?;
-            write.write_to(&mut out)?;
+            if let Err(error) = write.write_to(&mut out) {
+                out.abort();
+                return Err(error);
+            }
             out.finish()?;
             keeping.after_new(&store)?;
             Ok(())
@@ -244,10 +247,33 @@ impl<D: Disk, S: StateMachine> RaftSnapshotBuilder<Types> for Builder<D, S> {
         };
         if let Err(error) = written {
             observed.snapshot_errors.fetch_add(1, Ordering::Relaxed);
-            return Err(error);
+            let reason = chain(&error);
+            let advice = match polyport_storage::disk::is_full(&error) {
+                true => "; the disk is full: free space on it",
+                false => "",
+            };
+            tracing::error!(
+                "no snapshot could be written, so the transaction log keeps growing; the next one is \
+                 tried when it is due: {reason}{advice}"
+            );
+            // The log still holds what the snapshot would have, so the node goes on. openraft stops
+            // at an error; a snapshot of nothing leaves it with the one it knows.
+            let snapshot = SnapshotFile(0);
+            return Ok(Snapshot { meta: SnapshotMeta::default(), snapshot });
         }
         observed.snapshot.record_time(since.elapsed());
         observed.has_snapshot(index);
         Ok(Snapshot { meta: self.meta.clone(), snapshot: SnapshotFile(index) })
     }
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
 }

@@ -58,11 +58,29 @@ pub(crate) struct WalWorker<D: Disk> {
     durability: Durability,
     group: Vec<Job>,
     observed: Arc<Observed>,
+    /// Why the journal was given up. It is never written again then: consensus was told so, and
+    /// would not expect to find later what it believes failed.
+    given_up: Option<String>,
+    /// Whether the operator was told that the disk is nearly full.
+    warned: bool,
 }
 
 enum Waiter {
     Flushed(IOFlushed<Types>),
     Done(oneshot::Sender<std::io::Result<()>>),
+}
+
+impl Job {
+    /// Who waits for it.
+    fn waiter(self) -> Option<Waiter> {
+        match self {
+            Job::Append { flushed, .. } => Some(Waiter::Flushed(flushed)),
+            Job::Vote { done, .. } | Job::Truncate { done, .. } | Job::Purge { done, .. } => {
+                Some(Waiter::Done(done))
+            }
+            Job::Mark { .. } => None,
+        }
+    }
 }
 
 impl<D: Disk> WalWorker<D> {
@@ -73,7 +91,7 @@ impl<D: Disk> WalWorker<D> {
         durability: Durability,
         observed: Arc<Observed>,
     ) -> Self {
-        Self { wal, jobs, durability, group: Vec::new(), observed }
+        Self { wal, jobs, durability, group: Vec::new(), observed, given_up: None, warned: false }
     }
 
     /// Works until all senders are gone. For a thread of its own.
@@ -96,8 +114,27 @@ impl<D: Disk> WalWorker<D> {
 
     fn work(&mut self) {
         let mut waiters = Vec::with_capacity(self.group.len());
+        let jobs = std::mem::take(&mut self.group);
+        let result = match &self.given_up {
+            Some(reason) => {
+                waiters.extend(jobs.into_iter().filter_map(Job::waiter));
+                Err(reason.clone())
+            }
+            None => self.write(jobs, &mut waiters).map_err(|error| self.give_up(&error)),
+        };
+        for waiter in waiters {
+            let result = result.clone().map_err(std::io::Error::other);
+            match waiter {
+                Waiter::Flushed(flushed) => flushed.io_completed(result),
+                // Nobody waits any more if the node is stopping.
+                Waiter::Done(done) => drop(done.send(result)),
+            }
+        }
+    }
+
+    fn write(&mut self, jobs: Vec<Job>, waiters: &mut Vec<Waiter>) -> Result<(), WalError> {
         let mut result = Ok(());
-        for job in std::mem::take(&mut self.group) {
+        for job in jobs {
             match job {
                 Job::Append { entries, flushed } => {
                     for (index, head, tail) in entries {
@@ -129,17 +166,15 @@ impl<D: Disk> WalWorker<D> {
             }
             self.observed.sync_batch.record(waiters.len() as u64);
         }
-        if let Err(error) = &result {
-            tracing::error!(%error, "the transaction log cannot be written; this node stops");
+        result?;
+        if self.wal.is_tight() && !self.warned {
+            tracing::warn!(
+                "the disk of the transaction log is nearly full: this node stops when it is; free \
+                 space now"
+            );
         }
-        for waiter in waiters {
-            let result = copy(&result);
-            match waiter {
-                Waiter::Flushed(flushed) => flushed.io_completed(result),
-                // Nobody waits any more if the node is stopping.
-                Waiter::Done(done) => drop(done.send(result)),
-            }
-        }
+        self.warned = self.wal.is_tight();
+        Ok(())
     }
 }
 
@@ -165,11 +200,22 @@ impl<D: Disk> WalWorker<D> {
             );
         }
     }
-}
 
-fn copy(result: &Result<(), WalError>) -> std::io::Result<()> {
-    match result {
-        Ok(()) => Ok(()),
-        Err(error) => Err(std::io::Error::other(error.to_string())),
+    /// Tells the operator why and what to do; the answer is the reason.
+    fn give_up(&mut self, error: &WalError) -> String {
+        let reason = match std::error::Error::source(error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        let advice = match error.is_full() {
+            true => {
+                "; the disk is full: free space on it, or move log_dir or data_dir to a larger one, \
+                 and start the node again; nothing that was acknowledged is lost"
+            }
+            false => "",
+        };
+        tracing::error!("the transaction log cannot be written, this node stops: {reason}{advice}");
+        self.given_up = Some(reason.clone());
+        reason
     }
 }

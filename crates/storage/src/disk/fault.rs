@@ -51,6 +51,18 @@ impl Fault {
         }
     }
 
+    /// Counts a reservation of `bytes`, which is done whole or not at all.
+    pub(super) fn reserve(&mut self, bytes: usize) -> io::Result<()> {
+        match self {
+            Fault::FullAfterBytes(left) => {
+                *left = left.checked_sub(bytes as u64).ok_or(Errno::NOSPC)?;
+                Ok(())
+            }
+            Fault::FailAfterOps(left) => take(left),
+            Fault::FailAfterSyncs(_) => Ok(()),
+        }
+    }
+
     /// Counts a change of a name or a length.
     pub(super) fn change(&mut self) -> io::Result<()> {
         match self {

@@ -15,6 +15,11 @@ pub use fault::Fault;
 pub use os::{OsDisk, OsFile};
 pub use sim::{SimDisk, SimFile};
 
+/// Whether an operation failed for want of space, and nothing else.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// A place for files. Clones name the same place.
 ///
 /// A file's *content* is durable after [`DiskFile::sync_data`]; its *name* (creation, rename,

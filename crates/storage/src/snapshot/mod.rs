@@ -64,6 +64,11 @@ pub enum SnapshotError {
 }
 
 impl SnapshotError {
+    /// Whether the disk, or the owner's share of it, is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, SnapshotError::Io { source, .. } if crate::disk::is_full(source))
+    }
+
     fn io(op: &'static str, file: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| SnapshotError::Io { op, file: file.to_path_buf(), source }
     }

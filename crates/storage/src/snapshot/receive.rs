@@ -78,8 +78,17 @@ impl<D: Disk> SnapshotReceiver<D> {
     /// Checks the whole, makes it durable, gives it its name and returns its index.
     ///
     /// # Errors
-    /// `Damaged` if it is not a whole snapshot, `Io`; it does not exist then.
+    /// `Damaged` if it is not a whole snapshot, `Io`; it does not exist then, and nothing of it is
+    /// left.
     pub fn finish(self) -> Result<u64, SnapshotError> {
+        let finished = self.publish();
+        if finished.is_err() {
+            self.layout.discard(&self.temporary);
+        }
+        finished
+    }
+
+    fn publish(&self) -> Result<u64, SnapshotError> {
         let io = SnapshotError::io("open", &self.temporary);
         let again = self.layout.disk.open(&self.temporary).map_err(io)?;
         let reader = SnapshotReader::new(again, self.temporary.clone())?;

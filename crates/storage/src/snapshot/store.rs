@@ -162,6 +162,12 @@ impl<D: Disk> Layout<D> {
         Ok((file, path))
     }
 
+    /// Removes a temporary file that is of no use, if that is possible.
+    pub fn discard(&self, temporary: &Path) {
+        // Another error is on its way to the caller, and `delete_tmp` will try again.
+        drop(self.disk.remove(temporary));
+    }
+
     /// Makes a temporary file's content durable, then its final name.
     pub fn publish(
         &self,

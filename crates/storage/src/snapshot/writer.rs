@@ -8,8 +8,8 @@ use super::{SnapshotError, store::Layout};
 use crate::disk::{Disk, DiskFile};
 
 /// Writes one snapshot under a temporary name. It exists once [`SnapshotWriter::finish`] returned
-/// `Ok`; dropped before, it leaves a temporary file that [`super::SnapshotStore::delete_tmp`]
-/// removes.
+/// `Ok`. Given up, it is to be told so by [`SnapshotWriter::abort`]: a writer that is only dropped, as
+/// in a process that ends, leaves a temporary file that [`super::SnapshotStore::delete_tmp`] removes.
 #[derive(Debug)]
 pub struct SnapshotWriter<D: Disk> {
     layout: Layout<D>,
@@ -35,7 +35,10 @@ impl<D: Disk> SnapshotWriter<D> {
         }
         let (file, temporary) = layout.create_tmp(&format::name(index))?;
         let header = format::header(index, metadata);
-        file.write_at(&header, 0).map_err(SnapshotError::io("write to", &temporary))?;
+        if let Err(error) = file.write_at(&header, 0) {
+            layout.discard(&temporary);
+            return Err(SnapshotError::io("write to", &temporary)(error));
+        }
         let mut chunk = Vec::with_capacity(CHUNK_HEADER_BYTES + CHUNK_BYTES);
         chunk.resize(CHUNK_HEADER_BYTES, 0);
         let end = header.len() as u64;
@@ -55,8 +58,22 @@ impl<D: Disk> SnapshotWriter<D> {
     /// bytes.
     ///
     /// # Errors
-    /// `Io`; the snapshot does not exist then.
+    /// `Io`; the snapshot does not exist then, and nothing of it is left.
     pub fn finish(mut self) -> Result<u64, SnapshotError> {
+        let finished = self.publish();
+        if finished.is_err() {
+            self.abort();
+        }
+        finished
+    }
+
+    /// Gives up and removes what was written: after an error, on a full disk, it may be all the space
+    /// there is. What cannot be removed now is removed when the node starts.
+    pub fn abort(self) {
+        self.layout.discard(&self.temporary);
+    }
+
+    fn publish(&mut self) -> Result<u64, SnapshotError> {
         self.write_chunk()?;
         let footer = format::footer(self.chunks, self.payload_bytes);
         let io = SnapshotError::io("write to", &self.temporary);

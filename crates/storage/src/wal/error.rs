@@ -68,6 +68,12 @@ pub enum WalError {
 }
 
 impl WalError {
+    /// Whether the disk, or the owner's share of it, is full: nothing is wrong that free space would
+    /// not cure.
+    pub fn is_full(&self) -> bool {
+        matches!(self, WalError::Io { source, .. } if crate::disk::is_full(source))
+    }
+
     /// For `map_err` on a disk's operation.
     pub(super) fn io(op: &'static str, file: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| WalError::Io { op, file: file.to_path_buf(), source }

@@ -80,10 +80,7 @@ impl<D: Disk> Wal<D> {
     fn write(&mut self) -> Result<(), WalError> {
         let end = self.end + self.buffer.len() as u64;
         if end > self.reserved {
-            let reserve = end.next_multiple_of(u64::from(self.options.prealloc_bytes));
-            let live = &self.live;
-            live.file.allocate(reserve).map_err(WalError::io("reserve space in", &live.path))?;
-            self.reserved = reserve;
+            self.reserve(end)?;
         }
         let live = &self.live;
         self.torn = true;
@@ -111,6 +108,23 @@ impl<D: Disk> Wal<D> {
         if std::mem::take(&mut self.blobs_changed) {
             self.flushed.clone_from(&self.blobs);
         }
+        Ok(())
+    }
+
+    /// Reserves the next step of space, or if the disk has no room for a whole step any more, what is
+    /// needed up to `end`.
+    fn reserve(&mut self, end: u64) -> Result<(), WalError> {
+        let step = end.next_multiple_of(u64::from(self.options.prealloc_bytes));
+        let live = &self.live;
+        self.is_tight = false;
+        self.reserved = match live.file.allocate(step) {
+            Err(error) if crate::disk::is_full(&error) => {
+                self.is_tight = true;
+                live.file.allocate(end).map(|()| end)
+            }
+            reserved => reserved.map(|()| step),
+        }
+        .map_err(WalError::io("reserve space in", &live.path))?;
         Ok(())
     }
 

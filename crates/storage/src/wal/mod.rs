@@ -57,6 +57,8 @@ pub struct Wal<D: Disk> {
     /// Whether a write that failed may have left something behind the end.
     torn: bool,
     upkeep: Upkeep<D>,
+    /// Whether the last reservation found no room for a whole step.
+    is_tight: bool,
     /// All before this is durable.
     synced: Position,
     /// Once set, the live segment gets no more bytes even if beginning the next one fails.
@@ -216,6 +218,11 @@ impl<D: Disk> Wal<D> {
     /// Whether a failed sync has stopped the journal.
     pub fn is_poisoned(&self) -> bool {
         self.poison.is_some()
+    }
+
+    /// Whether the disk has less room left than one step of reservation: it will be full soon.
+    pub fn is_tight(&self) -> bool {
+        self.is_tight
     }
 
     /// A handle that reads flushed entries, for any thread.

@@ -261,6 +261,7 @@ impl<D: Disk> Replay<D> {
             written: 0,
             zeroed: false,
             torn: false,
+            is_tight: false,
             sealed: false,
             buffer: Vec::new(),
             pending: Vec::new(),

@@ -187,6 +187,26 @@ fn a_full_disk_fails_the_flush_and_a_later_flush_succeeds() {
 }
 
 #[test]
+fn the_last_space_of_a_disk_is_used_when_a_step_of_reservation_does_not_fit() {
+    let disk = SimDisk::new();
+    let (mut wal, _) = open(&disk);
+    disk.set_fault(Some(Fault::FullAfterBytes(1500)));
+    append(&mut wal, 0..3, 1);
+    wal.flush(true).unwrap();
+    assert!(wal.is_tight());
+    append(&mut wal, 3..30, 1);
+    let full = wal.flush(true).unwrap_err();
+    assert!(full.is_full() && wal.is_tight(), "{full:?}");
+    // Space was freed.
+    disk.set_fault(None);
+    wal.flush(true).unwrap();
+    assert!(!wal.is_tight());
+    disk.crash(1);
+    let (wal, _) = open(&disk);
+    assert_eq!(all(&wal).len(), 30);
+}
+
+#[test]
 fn closing_gives_reserved_space_back() {
     let disk = SimDisk::new();
     let (mut wal, _) = open(&disk);
