@@ -72,7 +72,8 @@ class PolyportNode(Node):
             f"listen = {quoted(f'{self.host}:' + str(self.ports['metrics']))}",
         ]
         if len(self.peers) > 1 or s.observers:
-            lines += ["[cluster]", 'secret = "e2e"']
+            lines += ["[cluster]", 'secret = "e2e"',
+                      "initial_limit_ticks = 50", "sync_limit_ticks = 25"]
             for number, ports in self.peers.items():
                 lines += [
                     "[[cluster.nodes]]",

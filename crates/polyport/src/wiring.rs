@@ -105,7 +105,10 @@ pub(crate) fn replica(config: &Config) -> replica::Settings {
 pub(crate) fn zookeeper(config: &Config) -> anyhow::Result<server::Settings> {
     let zookeeper = &config.zookeeper;
     let ms = Duration::from_millis;
-    let path = |path: &std::path::Path| path.display().to_string();
+    // Whoever asks a server for its directory need not know where it was started.
+    let path = |path: &std::path::Path| {
+        std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+    };
     Ok(server::Settings {
         tick: ms(zookeeper.tick_time_ms),
         min_session_timeout: ms(zookeeper.effective_min_session_timeout_ms()),
@@ -134,6 +137,8 @@ pub(crate) fn zookeeper(config: &Config) -> anyhow::Result<server::Settings> {
         shown: server::Shown {
             data_dir: path(&config.data_dir),
             log_dir: path(config.log_dir.as_ref().unwrap_or(&config.data_dir)),
+            initial_limit_ticks: config.cluster.initial_limit_ticks,
+            sync_limit_ticks: config.cluster.sync_limit_ticks,
         },
         ..server::Settings::default()
     })
@@ -262,5 +267,13 @@ mod tests {
         assert_eq!(flags(&of("")), [true, true, false]);
         let turned = "leader_serves=false standalone_enabled=false eager_acl_check=true";
         assert_eq!(flags(&of(turned)), [false, false, true]);
+    }
+
+    #[test]
+    fn directories_are_told_from_the_root_on() {
+        let shown = zookeeper(&Config::default()).unwrap().shown;
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(shown.data_dir, here.join("data").display().to_string());
+        assert_eq!(shown.log_dir, shown.data_dir);
     }
 }

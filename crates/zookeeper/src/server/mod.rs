@@ -110,6 +110,10 @@ pub struct Shown {
     pub data_dir: String,
     /// Transaction log directory.
     pub log_dir: String,
+    /// Ticks that a node may take to catch up.
+    pub initial_limit_ticks: u32,
+    /// Ticks that a node may lag behind.
+    pub sync_limit_ticks: u32,
 }
 
 impl Default for Settings {
@@ -152,6 +156,8 @@ impl Default for Settings {
 #[derive(Clone)]
 struct Connected {
     peer: SocketAddr,
+    /// Whether it came by the secure port.
+    secure: bool,
     outbound: Arc<Outbound>,
 }
 
@@ -169,6 +175,7 @@ struct Shared {
     next_connection: AtomicU64,
     next_local_session: AtomicU64,
     client_address: Mutex<Option<SocketAddr>>,
+    secure_address: Mutex<Option<SocketAddr>>,
     watching: std::sync::atomic::AtomicBool,
     draining: tokio::sync::watch::Sender<bool>,
     /// Told whenever a connection has gone.
@@ -192,6 +199,7 @@ impl Server {
                 next_connection: AtomicU64::new(1),
                 next_local_session: AtomicU64::new(1),
                 client_address: Mutex::new(None),
+                secure_address: Mutex::new(None),
                 watching: false.into(),
                 draining,
                 gone: tokio::sync::Notify::new(),
@@ -225,7 +233,9 @@ impl Server {
             let error = format!("{PORT} {address}: there are no certificates");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
         };
-        self.open(PORT, address, accept::Encryption::Always(tls.clone())).await
+        let local = self.open(PORT, address, accept::Encryption::Always(tls.clone())).await?;
+        *self.shared.secure_address.lock() = Some(local);
+        Ok(local)
     }
 
     /// Counters.
@@ -241,6 +251,11 @@ impl Server {
     /// The tree it serves.
     pub fn replica(&self) -> &Replica {
         &self.shared.replica
+    }
+
+    /// Probability that a new connection is refused although there are tokens.
+    pub(crate) fn connection_drop_probability(&self) -> f64 {
+        self.shared.connect_throttle.drop_probability()
     }
 
     fn connections(&self) -> Vec<(u64, Connected)> {

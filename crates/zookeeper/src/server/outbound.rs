@@ -150,6 +150,14 @@ impl Outbound {
         }
     }
 
+    /// Appends a watch notification, and counts it.
+    pub(super) fn event(&self, owed: &mut Owed, kind: EventKind, path: &str, zxid: i64) {
+        let before = owed.bytes.len();
+        owed.event(kind, path, zxid);
+        // As ZooKeeper counts: without the length before the frame.
+        self.stats.watched(owed.bytes.len() - before - 4);
+    }
+
     /// Marks a client that lets too much pile up.
     fn check(&self, owed: &mut Owed) {
         if owed.bytes.len() > self.limit && owed.ending.is_none() {
@@ -332,7 +340,7 @@ impl Subscriber for Outbound {
             return;
         }
         let mut owed = self.owed.lock();
-        owed.event(event.kind, event.path, event.zxid);
+        self.event(&mut owed, event.kind, event.path, event.zxid);
         self.check(&mut owed);
         drop(owed);
         self.wake.notify_one();
@@ -355,7 +363,7 @@ impl Subscriber for Outbound {
 
 impl Owed {
     /// Appends a watch notification.
-    pub(super) fn event(&mut self, kind: EventKind, path: &str, zxid: i64) {
+    fn event(&mut self, kind: EventKind, path: &str, zxid: i64) {
         self.frame(|out| {
             ReplyHeader { xid: XID_NOTIFICATION, zxid, err: ErrorCode::OK }.encode(out);
             out.put_i32(event_number(kind));
