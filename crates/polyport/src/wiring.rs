@@ -10,6 +10,7 @@ use polyport_config::{Config, NodeRole, Zookeeper};
 use polyport_net::tls;
 use polyport_storage::WalOptions;
 use polyport_tree::replica;
+use polyport_zookeeper::audit::Audit;
 use polyport_zookeeper::auth::DigestAlgorithm;
 use polyport_zookeeper::server;
 
@@ -134,6 +135,7 @@ pub(crate) fn zookeeper(config: &Config) -> anyhow::Result<server::Settings> {
         reconfig_enabled: zookeeper.reconfig_enabled,
         standalone_enabled: zookeeper.standalone_enabled,
         shutdown_timeout: ms(zookeeper.shutdown_timeout_ms),
+        audit: zookeeper.audit_enable.then(|| audit(config)).transpose()?,
         shown: server::Shown {
             data_dir: path(&config.data_dir),
             log_dir: path(config.log_dir.as_ref().unwrap_or(&config.data_dir)),
@@ -142,6 +144,11 @@ pub(crate) fn zookeeper(config: &Config) -> anyhow::Result<server::Settings> {
         },
         ..server::Settings::default()
     })
+}
+
+fn audit(config: &Config) -> anyhow::Result<Audit> {
+    let file = config.data_dir.join(&config.zookeeper.audit_file);
+    Audit::open(&file).with_context(|| format!("zookeeper.audit_file: {}", file.display()))
 }
 
 fn acceptor(tls: &polyport_config::ZookeeperTls) -> anyhow::Result<tls::Acceptor> {

@@ -19,6 +19,8 @@ use super::handshake::{Attached, Refused, handshake};
 use super::load::Turn;
 use super::outbound::{Ending, Outbound, Queued, Write};
 use super::{Connected, Happened, Server, authenticate, eager, four_letter, read, reconfig, write};
+use crate::audit;
+use crate::auth::Identities;
 use crate::codec::{ErrorCode, OpCode, ReplyHeader, Request, RequestHeader};
 use crate::sasl::DigestMd5;
 
@@ -421,6 +423,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let (server, outbound) = (self.server, self.outbound.clone());
         let replica = server.replica();
         let who = outbound.who.lock().clone();
+        let audited = self.audited(&request, &who);
         let result = match reconfig::check(&request, replica, server.settings(), &who) {
             Ok(wanted) => {
                 let mut change = tokio::spawn(reconfig::change(replica.clone(), wanted));
@@ -440,6 +443,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             Err(error) => Err(error),
         };
+        match (audited, &result) {
+            (Some(audited), Ok(_)) => audited.succeeded(),
+            (Some(audited), Err(_)) => audited.failed(),
+            (None, _) => {}
+        }
         let (err, body) = match result {
             Ok(body) => (ErrorCode::OK, body),
             Err(error) => (error.into(), Vec::new()),
@@ -502,13 +510,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
         };
         let who = self.outbound.who.lock().clone();
+        let audited = self.audited(&request, &who);
         let (command, detail) = match write::command(request, &who, self.server.settings().ttl) {
             Ok(command) => command,
-            Err(error) => return self.fail(xid, error.into()),
+            Err(error) => {
+                if let Some(audited) = audited {
+                    audited.failed();
+                }
+                return self.fail(xid, error.into());
+            }
         };
         let replica = self.server.replica();
         let settings = self.server.settings();
         if settings.eager_acl_check && eager::forbids(&replica.read(), op, &command, &who) {
+            if let Some(audited) = audited {
+                audited.failed();
+            }
             return self.fail(xid, TreeError::NoAuth.into());
         }
         let session = self.attached.as_ref().map_or(0, |attached| attached.session);
@@ -518,9 +535,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let since = Instant::now();
         let share = self.server.shared.load.share(true, len);
         self.outbound.owed(|owed| {
-            owed.push(Queued::Write(Write { xid, op, since, detail, len, _share: share }));
+            let write = Write { xid, op, since, detail, len, audited, _share: share };
+            owed.push(Queued::Write(write));
         });
         replica.submit(&mut self.batch_place, &from, &command, self.outbound.clone(), 0);
+    }
+
+    /// What the audit log will say of a request, if it is kept and says anything of it.
+    fn audited(&self, request: &Request<'_>, who: &Arc<Identities>) -> Option<Box<audit::Pending>> {
+        let audit = self.server.settings().audit.as_ref()?;
+        let operation = audit::Operation::of(request)?;
+        let session = self.attached.as_ref().map_or(0, |attached| attached.session);
+        let asker = audit::Asker { session, ip: self.peer.address.ip(), who: who.clone() };
+        Some(Box::new(audit::Pending::new(audit.clone(), asker, operation)))
     }
 
     /// Answers a request that nobody else needs to see, after those before it.

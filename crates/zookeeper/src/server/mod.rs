@@ -37,6 +37,7 @@ pub use connect_throttle::ConnectThrottle;
 pub use load::Limits;
 pub use stats::{Happened, Stats, TRACE_MASK};
 
+use crate::audit::Audit;
 use connect_throttle::Throttle;
 use load::Load;
 use outbound::Outbound;
@@ -99,6 +100,8 @@ pub struct Settings {
     pub tcp_keep_alive: bool,
     /// How long requests in progress may take when the server stops.
     pub shutdown_timeout: Duration,
+    /// Where changes are written down, if anywhere.
+    pub audit: Option<Audit>,
     /// What `conf` shows besides.
     pub shown: Shown,
 }
@@ -147,6 +150,7 @@ impl Default for Settings {
             listen_backlog: 0,
             tcp_keep_alive: false,
             shutdown_timeout: Duration::from_secs(10),
+            audit: None,
             shown: Shown::default(),
         }
     }
@@ -187,6 +191,11 @@ struct Shared {
 impl Server {
     /// On a node's copy of the tree.
     pub fn new(settings: Settings, replica: Replica) -> Self {
+        if let Some(audit) = settings.audit.clone() {
+            replica.on_ephemeral_deleted(move |session, path| {
+                audit.ephemeral_deleted(session, path);
+            });
+        }
         let (draining, _) = tokio::sync::watch::channel(false);
         let load = Arc::new(Load::new(settings.limits.clone()));
         let connect_throttle = Throttle::new(settings.connect_throttle, Instant::now());

@@ -18,6 +18,7 @@ use super::counters::Counters;
 use super::load::Share;
 use super::read;
 use super::stats::Stats;
+use crate::audit;
 use crate::auth::Identities;
 use crate::codec::jute::Put;
 use crate::codec::multi::{self, MultiResult};
@@ -47,6 +48,8 @@ pub(super) struct Write {
     pub(super) detail: Detail,
     /// Length of the request, in bytes.
     pub(super) len: usize,
+    /// To be told how it ended.
+    pub(super) audited: Option<Box<audit::Pending>>,
     /// Held until the write is answered.
     pub(super) _share: Share,
 }
@@ -293,6 +296,9 @@ impl Subscriber for Outbound {
             self.wake.notify_one();
             return;
         };
+        if let Some(audited) = &write.audited {
+            audited.done(&result);
+        }
         let lost = matches!(result, Err(TreeError::SessionExpired | TreeError::SessionMoved));
         let before = owed.bytes.len();
         owed.frame(|out| encode(&write, zxid, result, out));
