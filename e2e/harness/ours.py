@@ -27,6 +27,9 @@ class PolyportNode(Node):
             (self.folder / "polyport.toml").write_text(self.toml())
         super().start()
 
+    def audit_file(self):
+        return self.data_folder() / "zookeeper_audit.log"
+
     def toml(self):
         s = self.settings
         words = ", ".join(quoted(w) for w in s.four_letter_words)
@@ -51,6 +54,7 @@ class PolyportNode(Node):
             f"snap_size_limit_kib = {s.snap_size_limit_kib}",
             f"log_size_limit_kib = {s.log_size_limit_kib}",
             "ttl_enabled = true",
+            f"audit_enable = {truth(s.audit)}",
         ]
         if s.tls:
             certs = certificates()
@@ -72,7 +76,8 @@ class PolyportNode(Node):
             f"listen = {quoted(f'{self.host}:' + str(self.ports['metrics']))}",
         ]
         if len(self.peers) > 1 or s.observers:
-            lines += ["[cluster]", 'secret = "e2e"']
+            lines += ["[cluster]", 'secret = "e2e"',
+                      "initial_limit_ticks = 50", "sync_limit_ticks = 25"]
             for number, ports in self.peers.items():
                 lines += [
                     "[[cluster.nodes]]",

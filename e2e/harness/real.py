@@ -12,6 +12,17 @@ LOGBACK = """<configuration>
 </configuration>
 """
 
+# The appender of the logback.xml that ZooKeeper ships, without its rolling.
+AUDIT = """<configuration>
+  <appender name="audit" class="ch.qos.logback.core.FileAppender">
+    <file>{file}</file>
+    <encoder><pattern>%d{{ISO8601}} %p %c{{2}}: %m%n</pattern></encoder>
+  </appender>
+  <logger name="org.apache.zookeeper.audit.Slf4jAuditLogger" additivity="false" level="INFO">
+    <appender-ref ref="audit"/>
+  </logger>
+"""
+
 JVM = ["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
        "-Djava.awt.headless=true", "-Dfile.encoding=UTF-8"]
 
@@ -35,9 +46,17 @@ class RealNode(Node):
         # Reconfiguration rewrites the file; a restart must not undo that.
         if not (self.folder / "zoo.cfg").exists():
             (self.folder / "zoo.cfg").write_text(self.zoo_cfg())
-            (self.folder / "logback.xml").write_text(LOGBACK)
+            (self.folder / "logback.xml").write_text(self.logback())
             (self.folder / "jaas.conf").write_text(self.jaas())
         super().start()
+
+    def audit_file(self):
+        return self.folder / "audit.log"
+
+    def logback(self):
+        if not self.settings.audit:
+            return LOGBACK
+        return LOGBACK.replace("<configuration>\n", AUDIT.format(file=self.audit_file()))
 
     def jaas(self):
         users = "".join(f'\n  user_{n}="{p}"' for n, p in self.settings.sasl_users.items())
@@ -65,6 +84,8 @@ class RealNode(Node):
             f"leaderServes={'yes' if s.leader_serves else 'no'}",
             "authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
         ]
+        if s.audit:
+            lines.append("audit.enable=true")
         if s.metrics:
             lines += [
                 "metricsProvider.className="

@@ -36,3 +36,4 @@ class Settings:
     observers: tuple = ()
     # Between two snapshots or restores by the admin server; the real one's comes from its default.
     transfer_interval_ms: int = 300_000
+    audit: bool = False

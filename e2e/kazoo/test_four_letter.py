@@ -5,6 +5,7 @@ import re
 import pytest
 
 from harness.four_letter import four_letter
+from harness.raw import Raw
 from harness.settings import Settings
 
 
@@ -42,6 +43,34 @@ def test_conf(cluster):
     assert keys(answer, "=")[:len(want)] == want
     assert f"clientPort={cluster[0].ports['client']}\n" in answer
     assert "tickTime=200\n" in answer and "minSessionTimeout=400\n" in answer
+    assert "secureClientPort=-1\n" in answer and "clientPortListenBacklog=-1\n" in answer
+    if len(cluster) == 1:
+        # It reads no myid.
+        assert answer.endswith("\nserverId=0\n")
+
+
+@pytest.mark.ensemble
+def test_conf_of_an_ensemble(make_cluster):
+    made = make_cluster(nodes=3, settings=Settings(observers=(3,)), name="conf")
+    try:
+        for node in made:
+            answer = node.words("conf")
+            own = answer[answer.index("serverId="):]
+            lines = own.splitlines()
+            member = next(line for line in lines if line.startswith(f"server.{node.number}="))
+            quorum, election = re.match(r"server\.\d=127\.0\.0\.1:(\d+):(\d+):", member).groups()
+            peer_type = "1" if node.mode() == "observer" else "0"
+            assert lines[:8] == [
+                f"serverId={node.number}", "initLimit=50", "syncLimit=25", "electionAlg=3",
+                f"electionPort={election}", f"quorumPort={quorum}", f"peerType={peer_type}",
+                "membership: ",
+            ]
+            with Raw(node.address) as connection:
+                config = connection.get("/zookeeper/config")[0].decode()
+            assert own.split("membership: \n")[1] == config
+    finally:
+        for node in made:
+            node.kill()
 
 
 def test_envi(cluster):

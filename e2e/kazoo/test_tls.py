@@ -1,5 +1,8 @@
 """TLS on the secure port, and the x509 scheme."""
 
+import json
+import urllib.request
+
 import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
@@ -43,6 +46,27 @@ def test_reads_and_writes(secure):
     c = secure()
     c.create("/tls-a", b"secret")
     assert c.get("/tls-a")[0] == b"secret"
+
+
+def test_connections_are_told_apart_by_their_port(tls_cluster, secure):
+    node = tls_cluster[0]
+    encrypted, plain = secure(node.secure_address), KazooClient(node.address)
+    plain.start(10)
+    try:
+        of = {name: client.client_id[0] for name, client in
+              (("secure_connections", encrypted), ("connections", plain))}
+        url = f"http://{node.host}:{node.ports['admin']}/commands/connections"
+        with urllib.request.urlopen(url) as answer:
+            told = json.load(answer)
+        for name, session in of.items():
+            # Java's numbers are signed.
+            assert [c["session_id"] % 2**64 for c in told[name]] == [session % 2**64], name
+        assert f"sid=0x{of['connections'] % 2**64:x}" in node.words("cons")
+        assert f"sid=0x{of['secure_connections'] % 2**64:x}" not in node.words("cons")
+        assert f"secureClientPort={node.ports['secure']}\n" in node.words("conf")
+    finally:
+        plain.stop()
+        plain.close()
 
 
 def test_large_data(secure):

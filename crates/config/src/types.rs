@@ -343,6 +343,9 @@ section! {
         ttl_enabled: bool = true;
         /// Write a line to the audit log for each write. ZooKeeper: audit.enable.
         audit_enable: bool = false;
+        /// File of the audit log, in data_dir unless its path is absolute. At 10 MiB it is put aside
+        /// as .1, what was .1 as .2, and so on to .10. ZooKeeper: the logger of Slf4jAuditLogger.
+        audit_file: PathBuf = PathBuf::from("zookeeper_audit.log");
         /// Keep a digest of the tree, for the command hash. ZooKeeper: digest.enabled.
         tree_digest_enabled: bool = true;
         /// Milliseconds that requests in progress may take when the node stops. ZooKeeper:

@@ -11,7 +11,7 @@ use polyport_cluster::{Cluster, Proposals};
 use polyport_config::Config;
 use polyport_storage::DirLock;
 use polyport_tree::replica::Unstarted;
-use polyport_zookeeper::server::Server;
+use polyport_zookeeper::server::{Server, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::pages::{self, Pages};
@@ -40,6 +40,16 @@ fn log_to_stderr() {
 
 async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     let _lock = DirLock::acquire(&config.data_dir)?;
+    let settings = wiring::zookeeper(&config)?;
+    let audit = settings.audit.clone();
+    let lived = live(config, settings, started).await;
+    if let Some(audit) = audit {
+        audit.ended();
+    }
+    lived
+}
+
+async fn live(config: Config, settings: Settings, started: Instant) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock);
     let proposals = Proposals::new();
     let mut nonce = [0; 8];
@@ -61,7 +71,7 @@ async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     )
     .await?;
     let replica = tree.start(cluster.clone());
-    let server = Server::new(wiring::zookeeper(&config)?, replica);
+    let server = Server::new(settings, replica);
     if let Some(listen) = &config.zookeeper.listen.0 {
         server.listen(&listen.to_string()).await?;
     }
@@ -73,6 +83,9 @@ async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     // A node alone leads at once; a cluster may take as long as its members do.
     let ready = tokio::time::timeout(Duration::from_secs(2), status.wait_for(|s| s.in_quorum));
     let quorum = ready.await.is_ok();
+    if let Some(audit) = &server.settings().audit {
+        audit.started();
+    }
     println!("{}", banner(&config, &pages, started.elapsed(), quorum));
     stopped(status).await?;
     tracing::info!("stopping");

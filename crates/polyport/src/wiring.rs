@@ -10,6 +10,7 @@ use polyport_config::{Config, NodeRole, Zookeeper};
 use polyport_net::tls;
 use polyport_storage::WalOptions;
 use polyport_tree::replica;
+use polyport_zookeeper::audit::Audit;
 use polyport_zookeeper::auth::DigestAlgorithm;
 use polyport_zookeeper::server;
 
@@ -112,7 +113,10 @@ pub(crate) fn replica(config: &Config) -> replica::Settings {
 pub(crate) fn zookeeper(config: &Config) -> anyhow::Result<server::Settings> {
     let zookeeper = &config.zookeeper;
     let ms = Duration::from_millis;
-    let path = |path: &std::path::Path| path.display().to_string();
+    // Whoever asks a server for its directory need not know where it was started.
+    let path = |path: &std::path::Path| {
+        std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+    };
     Ok(server::Settings {
         tick: ms(zookeeper.tick_time_ms),
         min_session_timeout: ms(zookeeper.effective_min_session_timeout_ms()),
@@ -138,12 +142,20 @@ pub(crate) fn zookeeper(config: &Config) -> anyhow::Result<server::Settings> {
         reconfig_enabled: zookeeper.reconfig_enabled,
         standalone_enabled: zookeeper.standalone_enabled,
         shutdown_timeout: ms(zookeeper.shutdown_timeout_ms),
+        audit: zookeeper.audit_enable.then(|| audit(config)).transpose()?,
         shown: server::Shown {
             data_dir: path(&config.data_dir),
             log_dir: path(config.log_dir.as_ref().unwrap_or(&config.data_dir)),
+            initial_limit_ticks: config.cluster.initial_limit_ticks,
+            sync_limit_ticks: config.cluster.sync_limit_ticks,
         },
         ..server::Settings::default()
     })
+}
+
+fn audit(config: &Config) -> anyhow::Result<Audit> {
+    let file = config.data_dir.join(&config.zookeeper.audit_file);
+    Audit::open(&file).with_context(|| format!("zookeeper.audit_file: {}", file.display()))
 }
 
 fn acceptor(tls: &polyport_config::ZookeeperTls) -> anyhow::Result<tls::Acceptor> {
@@ -269,5 +281,13 @@ mod tests {
         assert_eq!(flags(&of("")), [true, true, false]);
         let turned = "leader_serves=false standalone_enabled=false eager_acl_check=true";
         assert_eq!(flags(&of(turned)), [false, false, true]);
+    }
+
+    #[test]
+    fn directories_are_told_from_the_root_on() {
+        let shown = zookeeper(&Config::default()).unwrap().shown;
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(shown.data_dir, here.join("data").display().to_string());
+        assert_eq!(shown.log_dir, shown.data_dir);
     }
 }

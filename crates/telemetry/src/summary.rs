@@ -62,6 +62,14 @@ impl Summary {
         }
     }
 
+    /// Records zero so many times.
+    pub fn record_zeros(&self, times: u64) {
+        self.buckets[0].fetch_add(times, Relaxed);
+        if self.min.load(Relaxed) > 0 {
+            self.min.store(0, Relaxed);
+        }
+    }
+
     /// Records a time, in microseconds.
     pub fn record_time(&self, time: Duration) {
         self.record(time.as_micros().min(u128::from(u64::MAX >> 1)) as u64);

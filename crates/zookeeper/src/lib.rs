@@ -4,6 +4,7 @@
 //! ZooKeeper's server-to-server protocols (quorum and election); the cluster crate replaces them.
 
 pub mod admin;
+pub mod audit;
 pub mod auth;
 pub mod codec;
 pub mod import;

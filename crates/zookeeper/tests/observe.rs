@@ -66,7 +66,7 @@ async fn start(name: &str, words: &[&str], members: &[u64]) -> Node {
     let shown = dir.display().to_string();
     let settings = Settings {
         four_letter_words: words.iter().map(|word| (*word).to_owned()).collect(),
-        shown: Shown { data_dir: shown.clone(), log_dir: shown },
+        shown: Shown { data_dir: shown.clone(), log_dir: shown, ..Shown::default() },
         ..Settings::default()
     };
     let server = Server::new(settings, replica);
@@ -249,7 +249,10 @@ async fn every_word_is_answered_as_zookeeper_answers_it() {
 
     let conf = node.word("conf").await;
     assert!(conf.starts_with(&format!("clientPort={}\n", node.zookeeper.port())), "{conf}");
+    assert!(conf.contains("\nsecureClientPort=-1\n"), "{conf}");
     assert!(conf.contains("\ntickTime=2000\nmaxClientCnxns=60\nminSessionTimeout=4000\n"));
+    // As a standalone ZooKeeper's, which reads no myid.
+    assert!(conf.ends_with("\nclientPortListenBacklog=-1\nserverId=0\n"), "{conf}");
     assert_eq!(form(&node.word("dirs").await), ["datadir_size: ", "logdir_size: "]);
     assert!(node.word("envi").await.starts_with("Environment:\nzookeeper.version=3.9.3-"));
 
@@ -304,6 +307,18 @@ async fn mntr_counts_what_happened() {
     }
     assert!(mntr.starts_with("zk_version\t3.9.3-"));
     assert!(!mntr.contains("zk_learners"), "a node alone has none");
+}
+
+#[tokio::test]
+async fn bytes_of_events_are_counted_without_the_length_of_their_frame() {
+    let node = started("watch-bytes", &["mntr"]).await;
+    let (mut client, _) = node.client().await;
+    let set = [7, 5, 2].map(i32::to_be_bytes).concat();
+    let data_and_version = [-1, -1].map(i32::to_be_bytes).concat();
+    let event = request(&mut client, &[set, b"/a".to_vec(), data_and_version].concat()).await;
+    assert_eq!(event[..4], (-1_i32).to_be_bytes(), "the event comes first");
+    let mntr = node.word("mntr").await;
+    assert!(mntr.contains(&format!("\nzk_watch_bytes\t{}\n", event.len())), "{mntr}");
 }
 
 #[tokio::test]

@@ -161,6 +161,7 @@ impl Machine {
         for at in std::mem::take(&mut session.ephemerals) {
             let path = self.store.path(at);
             self.remove_node(context, at, &path, sink);
+            sink.ephemeral_deleted(id, &path);
         }
         self.sessions.remove(&id);
         sink.session_closed(id);

@@ -84,6 +84,8 @@ pub trait Sink {
     );
     /// A session ended; its connection, if it is here, is to be closed after its last reply.
     fn session_closed(&mut self, session: SessionId);
+    /// A znode went because its session ended.
+    fn ephemeral_deleted(&mut self, _session: SessionId, _path: &str) {}
 }
 
 /// The replicated state.

@@ -128,7 +128,11 @@ struct Shared {
     snapshot_due: Notify,
     transactions: AtomicU64,
     observed: Observed,
+    ephemeral_deleted: std::sync::OnceLock<EphemeralDeleted>,
 }
+
+/// Told of each znode that went because its session ended.
+type EphemeralDeleted = Box<dyn Fn(SessionId, &str) + Send + Sync>;
 
 /// A node's copy of the tree. Clones are handles on the same.
 #[derive(Clone)]
@@ -162,6 +166,7 @@ impl Unstarted {
             snapshot_due: Notify::new(),
             transactions: AtomicU64::new(0),
             observed: Observed::default(),
+            ephemeral_deleted: std::sync::OnceLock::new(),
         }))
     }
 
@@ -210,6 +215,12 @@ impl Replica {
             self.shared.local.lock().attached.insert(session, watcher);
         }
         still
+    }
+
+    /// Has each znode told that goes because its session ends, on whichever node its client was.
+    /// Only the first call has an effect. `told` is called while the machine is locked.
+    pub fn on_ephemeral_deleted(&self, told: impl Fn(SessionId, &str) + Send + Sync + 'static) {
+        let _ = self.shared.ephemeral_deleted.set(Box::new(told));
     }
 
     /// Forgets a subscriber and its watches. Its session stays.

@@ -8,7 +8,7 @@ use polyport_base::rng::SplitMix64;
 use polyport_cluster::{Committed, Members, Role, SnapshotWrite, StateMachine};
 
 use super::batching::Pending;
-use super::{Local, Observed, Shared, View};
+use super::{EphemeralDeleted, Local, Observed, Shared, View};
 use crate::machine::{Event, Fate, Machine, Outcome, Sink, Stamp};
 use crate::session::SessionId;
 use crate::snapshot::Ticket;
@@ -68,12 +68,20 @@ struct Teller<'a> {
     opened: Option<(u64, u64)>,
     attached: Vec<SessionId>,
     restored: bool,
+    ephemeral_deleted: Option<&'a EphemeralDeleted>,
 }
 
 impl<'a> Teller<'a> {
-    fn new(observed: &'a Observed, local: &'a mut Local, pending: Vec<Pending>) -> Self {
-        let attached = Vec::new();
-        Self { observed, local, pending, opened: None, attached, restored: false }
+    fn new(shared: &'a Shared, local: &'a mut Local, pending: Vec<Pending>) -> Self {
+        Self {
+            observed: &shared.observed,
+            local,
+            pending,
+            opened: None,
+            attached: Vec::new(),
+            restored: false,
+            ephemeral_deleted: shared.ephemeral_deleted.get(),
+        }
     }
 }
 
@@ -127,6 +135,12 @@ impl Sink for Teller<'_> {
     fn session_closed(&mut self, session: SessionId) {
         self.detach(session, false);
     }
+
+    fn ephemeral_deleted(&mut self, session: SessionId, path: &str) {
+        if let Some(told) = self.ephemeral_deleted {
+            told(session, path);
+        }
+    }
 }
 
 impl Teller<'_> {
@@ -163,7 +177,7 @@ impl StateMachine for Applier {
                 observed.proposal.record_time(sent.elapsed());
                 pending
             });
-            let mut teller = Teller::new(observed, &mut local, pending);
+            let mut teller = Teller::new(&shared, &mut local, pending);
             let fate = machine.apply(stamp, entry.bytes, &mut teller).map_err(|error| {
                 io::Error::new(
                     io::ErrorKind::InvalidData,
@@ -213,8 +227,7 @@ impl StateMachine for Applier {
         let shared = self.shared.clone();
         let mut machine = shared.machine.write();
         let mut local = shared.local.lock();
-        let observed = &shared.observed;
-        let mut teller = Teller::new(observed, &mut local, Vec::new());
+        let mut teller = Teller::new(&shared, &mut local, Vec::new());
         machine.set_config(&config_text(index, members), &mut teller);
         shared.last_zxid.store(machine.last_zxid(), Ordering::Release);
     }

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 
 use polyport_cluster::node::Standing;
-use polyport_cluster::{Member, Role, Status};
+use polyport_cluster::{Role, Status};
 use polyport_telemetry::http::{Request, StatusCode};
 
 use super::json::{Fields, Json};
 use crate::observe::{
     self, Monitored, Watched, directory_bytes, environment, ephemerals, in_ticks, monitored,
 };
-use crate::server::{Client, Server};
+use crate::server::{Client, Happened, Server};
 
 #[derive(Clone, Copy)]
 pub(super) struct Command {
@@ -105,17 +105,17 @@ pub(super) const ALL: &[Command] = &[
 
 fn configuration(asking: &Asking<'_>) -> Answer {
     let settings = asking.server.settings();
-    let port = asking.server.client_address().map_or(-1, |address| i64::from(address.port()));
+    let own = observe::Configured::of(asking.server, asking.status);
     Fields::default()
-        .with("client_port", port)
+        .with("client_port", own.client_port)
         .with("data_dir", settings.shown.data_dir.as_str())
         .with("data_log_dir", settings.shown.log_dir.as_str())
         .with("tick_time", settings.tick.as_millis() as u64)
         .with("max_client_cnxns", settings.max_client_connections)
         .with("min_session_timeout", settings.min_session_timeout.as_millis() as u64)
         .with("max_session_timeout", settings.max_session_timeout.as_millis() as u64)
-        .with("server_id", asking.status.node.0)
-        .with("client_port_listen_backlog", -1_i64)
+        .with("server_id", own.server_id)
+        .with("client_port_listen_backlog", own.listen_backlog)
         .into()
 }
 
@@ -154,11 +154,8 @@ fn connections(asking: &Asking<'_>) -> Answer {
             .with("avg_latency", average as u64)
             .with("max_latency", max)
     };
-    let clients = asking.server.clients();
-    Fields::default()
-        .with("connections", clients.iter().map(one).collect::<Json>())
-        .with("secure_connections", Json::List(Vec::new()))
-        .into()
+    let of = |secure| asking.server.clients_of(secure).iter().map(one).collect::<Json>();
+    Fields::default().with("connections", of(false)).with("secure_connections", of(true)).into()
 }
 
 fn dirs(asking: &Asking<'_>) -> Answer {
@@ -292,7 +289,9 @@ fn server_stats(asking: &Asking<'_>) -> Fields {
         .with("max_latency", max)
         .with("min_latency", min)
         .with("num_alive_client_connections", stats.connections())
-        .with("auth_failed_count", stats.counted(crate::server::Happened::AuthFailed));
+        .with("auth_failed_count", stats.counted(Happened::AuthFailed))
+        .with("non_mtlsremote_conn_count", stats.counted(Happened::PlainRemote))
+        .with("non_mtlslocal_conn_count", stats.counted(Happened::PlainLocal));
     let mut fields = Fields::default()
         .with("version", environment::version())
         .with("read_only", observe::is_read_only(server, status))
@@ -310,11 +309,8 @@ fn server_stats(asking: &Asking<'_>) -> Fields {
 }
 
 fn stats(asking: &Asking<'_>) -> Answer {
-    let clients = asking.server.clients();
-    server_stats(asking)
-        .with("connections", clients.iter().map(brief).collect::<Json>())
-        .with("secure_connections", Json::List(Vec::new()))
-        .into()
+    let of = |secure| asking.server.clients_of(secure).iter().map(brief).collect::<Json>();
+    server_stats(asking).with("connections", of(false)).with("secure_connections", of(true)).into()
 }
 
 fn stat_reset(asking: &Asking<'_>) -> Answer {
@@ -333,24 +329,12 @@ fn system_properties(_: &Asking<'_>) -> Answer {
     known.fold(fields, |fields, (key, value)| fields.with(key, value)).into()
 }
 
-/// Host and port of both of ZooKeeper's ports between servers, as they are configured or, where one
-/// port does both, that one.
-fn quorum_addresses(member: &Member) -> (String, String) {
-    let mut parts = member.quorum.rsplitn(3, ':');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(election), Some(quorum), Some(host)) => {
-            (format!("{host}:{quorum}"), format!("{host}:{election}"))
-        }
-        _ => (member.address.clone(), member.address.clone()),
-    }
-}
-
 fn voting_view(asking: &Asking<'_>) -> Answer {
     let mut view = Fields::default();
     if !asking.status.is_alone() {
         for node in asking.status.voters() {
             let Some(member) = asking.status.members.get(&node) else { continue };
-            let (quorum, election) = quorum_addresses(member);
+            let (quorum, election) = observe::quorum_addresses(member);
             let server = Fields::default()
                 .with("server_addresses", [quorum].into_iter().collect::<Json>())
                 .with("election_addresses", [election].into_iter().collect::<Json>())
@@ -394,7 +378,7 @@ fn zabstate(asking: &Asking<'_>) -> Answer {
         return Fields::default().with("voting", false).with("zabstate", "").into();
     };
     let zxid = asking.server.replica().last_zxid();
-    let (quorum, election) = quorum_addresses(own);
+    let (quorum, election) = observe::quorum_addresses(own);
     let phase = if status.in_quorum { "broadcast" } else { "election" };
     Fields::default()
         .with("myid", status.node.0)
@@ -439,13 +423,5 @@ mod tests {
         let count = all.len();
         all.dedup();
         assert_eq!(all.len(), count);
-    }
-
-    #[test]
-    fn both_ports_of_a_member_are_told() {
-        let mut member = Member::voter("a:7700");
-        assert_eq!(quorum_addresses(&member), ("a:7700".to_owned(), "a:7700".to_owned()));
-        member.quorum = "b:2888:3888".to_owned();
-        assert_eq!(quorum_addresses(&member), ("b:2888".to_owned(), "b:3888".to_owned()));
     }
 }

@@ -39,6 +39,6 @@ fn prove(server: &Server, request: &Request, header: &str) -> Option<Identities>
     }
     let mut who = Identities::default();
     let claim = Claim { address: request.peer.ip(), subject: None };
-    identify(server.settings(), &claim, &mut who, scheme, auth.map(str::as_bytes)).ok()?;
+    identify(server, &claim, &mut who, scheme, auth.map(str::as_bytes)).ok()?;
     (!who.ids().is_empty()).then_some(who)
 }

@@ -50,6 +50,13 @@ pub(crate) fn short(at: SystemTime) -> String {
     format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
+/// `2026-11-21 13:40:14,123`, as its loggers write it.
+pub(crate) fn logged(at: SystemTime) -> String {
+    let Civil { year, month, day, hour, minute, second, .. } = civil(at);
+    let ms = at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).subsec_millis();
+    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02},{ms:03}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +68,8 @@ mod tests {
         assert_eq!(long(at(951_782_399)), "Mon Feb 28 23:59:59 UTC 2000");
         assert_eq!(long(at(951_782_400)), "Tue Feb 29 00:00:00 UTC 2000");
         assert_eq!(long(at(1_795_268_414)), "Sat Nov 21 13:40:14 UTC 2026");
+        let at_ms = at(1_795_268_414) + Duration::from_millis(7);
+        assert_eq!(logged(at_ms), "2026-11-21 13:40:14,007");
         assert_eq!(short(at(1_729_207_260)), "2024-10-17 23:21 UTC");
     }
 }

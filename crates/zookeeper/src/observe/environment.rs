@@ -21,7 +21,11 @@ pub(crate) fn version() -> &'static str {
 
 /// The user's name; where the environment does not tell it, that of the home directory's owner in
 /// the system's list.
-fn user(name: &str) -> String {
+pub(crate) fn user() -> String {
+    user_named(&env::var("USER").unwrap_or_default())
+}
+
+fn user_named(name: &str) -> String {
     if !name.is_empty() {
         return name.to_owned();
     }
@@ -56,7 +60,7 @@ pub(crate) fn environment() -> Vec<(&'static str, String)> {
         ("os.name", system.to_owned()),
         ("os.arch", arch.to_owned()),
         ("os.version", release),
-        ("user.name", user(&variable("USER"))),
+        ("user.name", user()),
         ("user.home", variable("HOME")),
         (
             "user.dir",

@@ -12,8 +12,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use polyport_cluster::Status;
 use polyport_cluster::node::Standing;
+use polyport_cluster::{Member, Status};
 use polyport_tree::session::SessionId;
 
 use crate::server::Server;
@@ -48,6 +48,43 @@ pub(crate) fn is_read_only(server: &Server, status: &Status) -> bool {
 /// The status at this moment.
 pub(crate) fn status(server: &Server) -> Status {
     server.replica().status().borrow().clone()
+}
+
+/// Host and port of both of ZooKeeper's ports between servers, as they are configured or, where one
+/// port does both, that one.
+pub(crate) fn quorum_addresses(member: &Member) -> (String, String) {
+    let mut parts = member.quorum.rsplitn(3, ':');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(election), Some(quorum), Some(host)) => {
+            (format!("{host}:{quorum}"), format!("{host}:{election}"))
+        }
+        _ => (member.address.clone(), member.address.clone()),
+    }
+}
+
+/// What `conf` tells that is not told as it was set; -1 for a port that is not open and for the
+/// system's backlog, as in ZooKeeper.
+pub(crate) struct Configured {
+    pub(crate) client_port: i64,
+    pub(crate) secure_client_port: i64,
+    pub(crate) listen_backlog: i64,
+    /// 0 of a node alone: a standalone ZooKeeper does not read its number.
+    pub(crate) server_id: u64,
+}
+
+impl Configured {
+    pub(crate) fn of(server: &Server, status: &Status) -> Self {
+        let port = |address: Option<std::net::SocketAddr>| {
+            address.map_or(-1, |address| i64::from(address.port()))
+        };
+        let backlog = server.settings().listen_backlog;
+        Self {
+            client_port: port(server.client_address()),
+            secure_client_port: port(server.secure_address()),
+            listen_backlog: if backlog == 0 { -1 } else { backlog.into() },
+            server_id: if status.is_alone() { 0 } else { status.node.0 },
+        }
+    }
 }
 
 /// Number of znodes as ZooKeeper counts them: the root twice, because it has two names there.
@@ -128,6 +165,14 @@ pub(crate) fn in_ticks<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_ports_of_a_member_are_told() {
+        let mut member = Member::voter("a:7700");
+        assert_eq!(quorum_addresses(&member), ("a:7700".to_owned(), "a:7700".to_owned()));
+        member.quorum = "b:2888:3888".to_owned();
+        assert_eq!(quorum_addresses(&member), ("b:2888".to_owned(), "b:3888".to_owned()));
+    }
 
     #[test]
     fn means_have_four_decimals_at_most() {

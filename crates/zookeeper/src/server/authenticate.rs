@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::accept::Peer;
 use super::connection::Connection;
 use super::outbound::{Ending, Queued};
-use super::{Happened, Settings};
+use super::{Happened, Server, Settings};
 use crate::auth::{DigestAlgorithm, Identities, digest_id};
 use crate::codec::jute::Put;
 use crate::codec::{ErrorCode, OpCode, ReplyHeader, Request};
@@ -99,12 +99,13 @@ pub(crate) struct Claim<'a> {
 
 /// Adds what is proved by `auth` in this scheme.
 pub(crate) fn identify(
-    settings: &Settings,
+    server: &Server,
     claim: &Claim<'_>,
     who: &mut Identities,
     scheme: &str,
     auth: Option<&[u8]>,
 ) -> Result<(), Refusal> {
+    let settings = server.settings();
     let rules = &settings.authentication;
     match scheme {
         "digest" if !rules.no_digest => {
@@ -124,7 +125,12 @@ pub(crate) fn identify(
             let name = auth.unwrap_or_default();
             let known = &rules.ensemble_names;
             let right = known.iter().any(|known| known.as_bytes() == name);
-            if !name.is_empty() && !known.is_empty() && !right {
+            if name.is_empty() || known.is_empty() {
+                server.stats().count(Happened::EnsembleSkipped);
+            } else if right {
+                server.stats().count(Happened::EnsembleNamed);
+            } else {
+                server.stats().count(Happened::EnsembleMistaken);
                 return Err(Refusal::Ensemble);
             }
         }
@@ -158,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let mut who = (**self.outbound.who.lock()).clone();
         let claim =
             Claim { address: self.peer.address.ip(), subject: self.peer.subject.as_deref() };
-        match identify(self.server.settings(), &claim, &mut who, scheme, auth) {
+        match identify(self.server, &claim, &mut who, scheme, auth) {
             Ok(()) => {
                 self.is(who);
                 self.outbound.owed(|owed| owed.reply(xid, 0, ErrorCode::OK));

@@ -59,6 +59,16 @@ impl Throttle {
         Self { settings, state: Mutex::new(State { tokens, filled: now, changed: now, drop: 0.0 }) }
     }
 
+    /// Tokens in use.
+    pub(super) fn deficit(&self) -> u32 {
+        self.settings.max_tokens - self.state.lock().tokens
+    }
+
+    /// Probability that a new connection is refused although there are tokens.
+    pub(super) fn drop_probability(&self) -> f64 {
+        self.state.lock().drop
+    }
+
     /// Whether one more may come in; takes its token. `chance`: random, from 0 to below 1.
     pub(super) fn admits(&self, now: Instant, chance: f64) -> bool {
         let settings = &self.settings;
@@ -109,7 +119,9 @@ mod tests {
             ConnectThrottle { max_tokens: 2, fill_every: every, ..ConnectThrottle::default() };
         let throttle = Throttle::new(settings, start);
         let at = |ms| throttle.admits(start + Duration::from_millis(ms), 0.5);
+        assert_eq!(throttle.deficit(), 0);
         assert_eq!([at(0), at(0), at(0), at(99)], [true, true, false, false]);
+        assert_eq!(throttle.deficit(), 2);
         assert_eq!([at(100), at(101)], [true, false]);
         assert_eq!([at(5000), at(5000), at(5000)], [true, true, false]);
     }
@@ -127,7 +139,9 @@ mod tests {
         };
         let throttle = Throttle::new(settings, start);
         let at = |ms, chance| throttle.admits(start + Duration::from_millis(ms), chance);
+        assert_eq!(throttle.drop_probability(), 0.0);
         assert_eq!([at(0, 0.5), at(2, 0.5), at(4, 0.5)], [true, false, false]);
+        assert_eq!(throttle.drop_probability(), 1.0);
         // There is a token again, but also still a share of refusals.
         assert!(!at(11, 0.3));
         assert!(at(13, 0.3));

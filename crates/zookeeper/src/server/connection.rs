@@ -19,6 +19,8 @@ use super::handshake::{Attached, Refused, handshake};
 use super::load::Turn;
 use super::outbound::{Ending, Outbound, Queued, Write};
 use super::{Connected, Happened, Server, authenticate, eager, four_letter, read, reconfig, write};
+use crate::audit;
+use crate::auth::Identities;
 use crate::codec::{ErrorCode, OpCode, ReplyHeader, Request, RequestHeader};
 use crate::sasl::DigestMd5;
 
@@ -63,6 +65,8 @@ pub(super) struct Connection<'a, S> {
     barrier: Option<Bytes>,
     /// Since when a whole request waits for its turn.
     held_since: Option<Instant>,
+    /// The client hung up, which makes the requests that are left stale.
+    gone: bool,
 }
 
 /// Serves a connection until it ends.
@@ -78,7 +82,8 @@ where
     // Set once, here.
     let _ = outbound.watcher.set(watcher);
     let counters = outbound.counters.clone();
-    let id = server.register(Connected { peer: address, outbound: outbound.clone() });
+    let secure = peer.secure;
+    let id = server.register(Connected { peer: address, secure, outbound: outbound.clone() });
     let mut connection = Connection {
         server: &server,
         stream,
@@ -92,8 +97,16 @@ where
         attached: None,
         barrier: None,
         held_since: None,
+        gone: false,
     };
     let ended = connection.run().await;
+    let limits = &settings.limits;
+    let drops = limits.drop_stale && limits.stale_by_connection;
+    let gone = matches!(ended, Err(Ended::Hangup | Ended::Io(_)));
+    if drops && gone && connection.held_since.is_some() {
+        // It went while its requests waited for their turn.
+        server.stats().count(Happened::StaleDropped);
+    }
     let session = connection.attached.as_ref().map_or(0, |attached| attached.session);
     if session != 0 {
         server.stats().count(Happened::ConnectionDropped);
@@ -160,6 +173,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 continue;
             }
             let stall = server.settings().limits.throttle_stall.max(Duration::from_millis(1));
+            if turn == Turn::WhenCalm {
+                server.stats().count(Happened::ThrottleWait);
+            }
             // While the node is too busy, hanging up is still heard, within this much.
             let reads = match turn {
                 _ if draining => false,
@@ -187,9 +203,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     async fn hung_up(&mut self, mut turn: Turn) -> Result<(), Ended> {
         let limits = &self.server.settings().limits;
         let stale = limits.drop_stale && limits.stale_by_connection;
+        self.gone = limits.stale_by_connection;
+        let load = self.server.shared.load.clone();
         while turn == Turn::WhenCalm && !stale {
-            tokio::time::sleep(limits.throttle_stall.max(Duration::from_millis(1))).await;
+            // Heard from before it is looked whether there is still something to wait for.
+            let calm = load.calm.notified();
             turn = self.requests()?;
+            if turn == Turn::WhenCalm {
+                self.server.stats().count(Happened::ThrottleWait);
+                let stall = limits.throttle_stall.max(Duration::from_millis(1));
+                let _ = tokio::time::timeout(stall, calm).await;
+            }
         }
         Err(Ended::Hangup)
     }
@@ -203,7 +227,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             self.server.stats().received(1);
             self.counters.received.fetch_add(1, Ordering::Relaxed);
-            let answer = four_letter::answer(self.server, word, &self.input);
+            let secure = self.peer.secure;
+            let answer = four_letter::answer(self.server, word, &self.input, secure);
             self.server.stats().sent();
             self.stream.write_all(answer.as_bytes()).await?;
             self.stream.flush().await?;
@@ -249,6 +274,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         };
         // Before its bytes are taken in.
         if !self.server.shared.load.takes(len) {
+            self.server.stats().count(Happened::LargeRejected);
             return Err(Ended::LargeRequest(len));
         }
         if self.input.len() < 4 + len {
@@ -285,6 +311,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     fn requests(&mut self) -> Result<Turn, Ended> {
         let (mut count, mut bytes) = (0, 0);
         let mut turn = Turn::Go;
+        let mut held = None;
         while self.barrier.is_none() && self.wants_input() {
             let own = self.outbound.owed(|owed| !owed.queue.is_empty());
             turn = self.server.shared.load.turn(own);
@@ -296,6 +323,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 break;
             };
             self.check_age()?;
+            if self.gone {
+                self.server.stats().count(Happened::Stale);
+            }
+            if count == 0 {
+                held = self.held_since.map(|since| since.elapsed());
+            }
             count += 1;
             bytes += frame.len();
             self.request(frame);
@@ -304,6 +337,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             self.held_since.get_or_insert_with(Instant::now);
         }
         if count > 0 {
+            // Those behind one that waited came no earlier than they could be read.
+            let stats = self.server.stats();
+            stats.waited(held, count - u64::from(held.is_some()));
             if let Some(attached) = &self.attached {
                 attached.touch.set();
             }
@@ -321,10 +357,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let (Some(since), Some(attached)) = (self.held_since, &self.attached) else {
             return Ok(());
         };
-        match limits.drop_stale && limits.stale_by_age && since.elapsed() > attached.timeout {
-            true => Err(Ended::Stale),
-            false => Ok(()),
+        if !limits.stale_by_age || since.elapsed() <= attached.timeout {
+            return Ok(());
         }
+        if limits.drop_stale {
+            self.server.stats().count(Happened::StaleDropped);
+            return Err(Ended::Stale);
+        }
+        self.server.stats().count(Happened::Stale);
+        Ok(())
     }
 
     /// Whether a request waited so long that it is refused.
@@ -346,7 +387,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             Some(OpCode::Auth) => self.auth(xid, &mut cursor),
             Some(OpCode::Sasl) => self.sasl(xid, &mut cursor),
             _ if !self.may_ask(xid) => {}
-            op if self.is_throttled(op) => self.fail(xid, ErrorCode::THROTTLED_OP),
+            op if self.is_throttled(op) => {
+                self.server.stats().count(Happened::Throttled);
+                self.fail(xid, ErrorCode::THROTTLED_OP);
+            }
             Some(OpCode::Reconfig) if !self.is_read_only() => self.barrier = Some(frame),
             Some(op) if self.is_read_only() && op == OpCode::CloseSession => {
                 self.fail(xid, ErrorCode::OK);
@@ -379,6 +423,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let (server, outbound) = (self.server, self.outbound.clone());
         let replica = server.replica();
         let who = outbound.who.lock().clone();
+        let audited = self.audited(&request, &who);
         let result = match reconfig::check(&request, replica, server.settings(), &who) {
             Ok(wanted) => {
                 let mut change = tokio::spawn(reconfig::change(replica.clone(), wanted));
@@ -398,6 +443,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             Err(error) => Err(error),
         };
+        match (audited, &result) {
+            (Some(audited), Ok(_)) => audited.succeeded(),
+            (Some(audited), Err(_)) => audited.failed(),
+            (None, _) => {}
+        }
         let (err, body) = match result {
             Ok(body) => (ErrorCode::OK, body),
             Err(error) => (error.into(), Vec::new()),
@@ -460,13 +510,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
         };
         let who = self.outbound.who.lock().clone();
+        let audited = self.audited(&request, &who);
         let (command, detail) = match write::command(request, &who, self.server.settings().ttl) {
             Ok(command) => command,
-            Err(error) => return self.fail(xid, error.into()),
+            Err(error) => {
+                if let Some(audited) = audited {
+                    audited.failed();
+                }
+                return self.fail(xid, error.into());
+            }
         };
         let replica = self.server.replica();
         let settings = self.server.settings();
         if settings.eager_acl_check && eager::forbids(&replica.read(), op, &command, &who) {
+            if let Some(audited) = audited {
+                audited.failed();
+            }
             return self.fail(xid, TreeError::NoAuth.into());
         }
         let session = self.attached.as_ref().map_or(0, |attached| attached.session);
@@ -476,9 +535,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let since = Instant::now();
         let share = self.server.shared.load.share(true, len);
         self.outbound.owed(|owed| {
-            owed.push(Queued::Write(Write { xid, op, since, detail, len, _share: share }));
+            let write = Write { xid, op, since, detail, len, audited, _share: share };
+            owed.push(Queued::Write(write));
         });
         replica.submit(&mut self.batch_place, &from, &command, self.outbound.clone(), 0);
+    }
+
+    /// What the audit log will say of a request, if it is kept and says anything of it.
+    fn audited(&self, request: &Request<'_>, who: &Arc<Identities>) -> Option<Box<audit::Pending>> {
+        let audit = self.server.settings().audit.as_ref()?;
+        let operation = audit::Operation::of(request)?;
+        let session = self.attached.as_ref().map_or(0, |attached| attached.session);
+        let asker = audit::Asker { session, ip: self.peer.address.ip(), who: who.clone() };
+        Some(Box::new(audit::Pending::new(audit.clone(), asker, operation)))
     }
 
     /// Answers a request that nobody else needs to see, after those before it.

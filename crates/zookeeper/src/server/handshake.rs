@@ -53,6 +53,8 @@ pub(super) async fn handshake(
     if !server.shared.connect_throttle.admits(Instant::now(), rand::random()) {
         return Err(Refused::Throttled);
     }
+    let deficit = server.shared.connect_throttle.deficit();
+    server.stats().token_deficit().record(deficit.into());
     let replica = server.replica();
     let settings = server.settings();
     let since = Instant::now();

@@ -37,6 +37,7 @@ pub use connect_throttle::ConnectThrottle;
 pub use load::Limits;
 pub use stats::{Happened, Stats, TRACE_MASK};
 
+use crate::audit::Audit;
 use connect_throttle::Throttle;
 use load::Load;
 use outbound::Outbound;
@@ -99,6 +100,8 @@ pub struct Settings {
     pub tcp_keep_alive: bool,
     /// How long requests in progress may take when the server stops.
     pub shutdown_timeout: Duration,
+    /// Where changes are written down, if anywhere.
+    pub audit: Option<Audit>,
     /// What `conf` shows besides.
     pub shown: Shown,
 }
@@ -110,6 +113,10 @@ pub struct Shown {
     pub data_dir: String,
     /// Transaction log directory.
     pub log_dir: String,
+    /// Ticks that a node may take to catch up.
+    pub initial_limit_ticks: u32,
+    /// Ticks that a node may lag behind.
+    pub sync_limit_ticks: u32,
 }
 
 impl Default for Settings {
@@ -143,6 +150,7 @@ impl Default for Settings {
             listen_backlog: 0,
             tcp_keep_alive: false,
             shutdown_timeout: Duration::from_secs(10),
+            audit: None,
             shown: Shown::default(),
         }
     }
@@ -152,6 +160,8 @@ impl Default for Settings {
 #[derive(Clone)]
 struct Connected {
     peer: SocketAddr,
+    /// Whether it came by the secure port.
+    secure: bool,
     outbound: Arc<Outbound>,
 }
 
@@ -169,6 +179,7 @@ struct Shared {
     next_connection: AtomicU64,
     next_local_session: AtomicU64,
     client_address: Mutex<Option<SocketAddr>>,
+    secure_address: Mutex<Option<SocketAddr>>,
     watching: std::sync::atomic::AtomicBool,
     draining: tokio::sync::watch::Sender<bool>,
     /// Told whenever a connection has gone.
@@ -180,6 +191,11 @@ struct Shared {
 impl Server {
     /// On a node's copy of the tree.
     pub fn new(settings: Settings, replica: Replica) -> Self {
+        if let Some(audit) = settings.audit.clone() {
+            replica.on_ephemeral_deleted(move |session, path| {
+                audit.ephemeral_deleted(session, path);
+            });
+        }
         let (draining, _) = tokio::sync::watch::channel(false);
         let load = Arc::new(Load::new(settings.limits.clone()));
         let connect_throttle = Throttle::new(settings.connect_throttle, Instant::now());
@@ -192,6 +208,7 @@ impl Server {
                 next_connection: AtomicU64::new(1),
                 next_local_session: AtomicU64::new(1),
                 client_address: Mutex::new(None),
+                secure_address: Mutex::new(None),
                 watching: false.into(),
                 draining,
                 gone: tokio::sync::Notify::new(),
@@ -225,7 +242,9 @@ impl Server {
             let error = format!("{PORT} {address}: there are no certificates");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
         };
-        self.open(PORT, address, accept::Encryption::Always(tls.clone())).await
+        let local = self.open(PORT, address, accept::Encryption::Always(tls.clone())).await?;
+        *self.shared.secure_address.lock() = Some(local);
+        Ok(local)
     }
 
     /// Counters.
@@ -241,6 +260,11 @@ impl Server {
     /// The tree it serves.
     pub fn replica(&self) -> &Replica {
         &self.shared.replica
+    }
+
+    /// Probability that a new connection is refused although there are tokens.
+    pub(crate) fn connection_drop_probability(&self) -> f64 {
+        self.shared.connect_throttle.drop_probability()
     }
 
     fn connections(&self) -> Vec<(u64, Connected)> {

@@ -18,6 +18,7 @@ use super::counters::Counters;
 use super::load::Share;
 use super::read;
 use super::stats::Stats;
+use crate::audit;
 use crate::auth::Identities;
 use crate::codec::jute::Put;
 use crate::codec::multi::{self, MultiResult};
@@ -47,6 +48,8 @@ pub(super) struct Write {
     pub(super) detail: Detail,
     /// Length of the request, in bytes.
     pub(super) len: usize,
+    /// To be told how it ended.
+    pub(super) audited: Option<Box<audit::Pending>>,
     /// Held until the write is answered.
     pub(super) _share: Share,
 }
@@ -148,6 +151,14 @@ impl Outbound {
             0 => self.end(Ending::Interrupted),
             _ => self.wake.notify_one(),
         }
+    }
+
+    /// Appends a watch notification, and counts it.
+    pub(super) fn event(&self, owed: &mut Owed, kind: EventKind, path: &str, zxid: i64) {
+        let before = owed.bytes.len();
+        owed.event(kind, path, zxid);
+        // As ZooKeeper counts: without the length before the frame.
+        self.stats.watched(owed.bytes.len() - before - 4);
     }
 
     /// Marks a client that lets too much pile up.
@@ -285,6 +296,9 @@ impl Subscriber for Outbound {
             self.wake.notify_one();
             return;
         };
+        if let Some(audited) = &write.audited {
+            audited.done(&result);
+        }
         let lost = matches!(result, Err(TreeError::SessionExpired | TreeError::SessionMoved));
         let before = owed.bytes.len();
         owed.frame(|out| encode(&write, zxid, result, out));
@@ -332,7 +346,7 @@ impl Subscriber for Outbound {
             return;
         }
         let mut owed = self.owed.lock();
-        owed.event(event.kind, event.path, event.zxid);
+        self.event(&mut owed, event.kind, event.path, event.zxid);
         self.check(&mut owed);
         drop(owed);
         self.wake.notify_one();
@@ -355,7 +369,7 @@ impl Subscriber for Outbound {
 
 impl Owed {
     /// Appends a watch notification.
-    pub(super) fn event(&mut self, kind: EventKind, path: &str, zxid: i64) {
+    fn event(&mut self, kind: EventKind, path: &str, zxid: i64) {
         self.frame(|out| {
             ReplyHeader { xid: XID_NOTIFICATION, zxid, err: ErrorCode::OK }.encode(out);
             out.put_i32(event_number(kind));

@@ -86,7 +86,7 @@ pub(super) fn answer(
         // What a reconnecting client missed comes before the answer to its setWatches.
         let reply = owed.bytes.split_off(start);
         for (kind, path) in missed {
-            owed.event(kind, path, zxid);
+            outbound.event(owed, kind, path, zxid);
         }
         owed.bytes.extend_from_slice(&reply);
     }

@@ -28,9 +28,33 @@ pub enum Happened {
     RestoreRateLimited,
     /// A restore failed.
     RestoreFailed,
+    /// A request that had waited too long was answered ThrottledOp.
+    Throttled,
+    /// A request was made to wait because the node had too much to do, or was made to wait on.
+    ThrottleWait,
+    /// A stale request ended its connection unanswered.
+    StaleDropped,
+    /// A stale request was done nevertheless.
+    Stale,
+    /// A large request found no room.
+    LargeRejected,
+    /// A TLS handshake was not begun because too many were in progress.
+    HandshakeExceeded,
+    /// A TLS handshake failed.
+    HandshakeFailed,
+    /// A connection without TLS from this machine.
+    PlainLocal,
+    /// A connection without TLS from elsewhere.
+    PlainRemote,
+    /// A client named this ensemble.
+    EnsembleNamed,
+    /// A client named another ensemble.
+    EnsembleMistaken,
+    /// A client named no ensemble, or this one has no name.
+    EnsembleSkipped,
 }
 
-const HAPPENED: usize = Happened::RestoreFailed as usize + 1;
+const HAPPENED: usize = Happened::EnsembleSkipped as usize + 1;
 
 /// ZooKeeper's default trace mask: all but data and pings.
 pub const TRACE_MASK: i64 = 0o462;
@@ -50,6 +74,10 @@ pub struct Stats {
     /// How long restores by the admin server took.
     pub restores: Summary,
     happened: [AtomicU64; HAPPENED],
+    handshakes: AtomicI64,
+    throttle_queue: Summary,
+    token_deficit: Summary,
+    watch_bytes: AtomicU64,
     trace_mask: AtomicI64,
     started: Instant,
 }
@@ -131,6 +159,10 @@ impl Default for Stats {
             },
             restores: Summary::default(),
             happened: Default::default(),
+            handshakes: AtomicI64::new(0),
+            throttle_queue: Summary::default(),
+            token_deficit: Summary::default(),
+            watch_bytes: AtomicU64::new(0),
             trace_mask: AtomicI64::new(TRACE_MASK),
             started: Instant::now(),
         }
@@ -167,6 +199,46 @@ impl Stats {
         }
         self.latency.add(took.as_millis() as u64);
         if update { &self.updates } else { &self.reads }.record_time(took);
+    }
+
+    /// A TLS handshake began (1) or ended (-1).
+    pub(crate) fn handshake(&self, change: i64) {
+        self.handshakes.fetch_add(change, Relaxed);
+    }
+
+    /// TLS handshakes in progress.
+    pub fn handshakes(&self) -> i64 {
+        self.handshakes.load(Relaxed)
+    }
+
+    /// One request waited that long for its turn, and so many others not at all.
+    pub(crate) fn waited(&self, one: Option<Duration>, at_once: u64) {
+        if let Some(waited) = one {
+            self.throttle_queue.record_time(waited);
+        }
+        if at_once > 0 {
+            self.throttle_queue.record_zeros(at_once);
+        }
+    }
+
+    /// Time that requests waited because the node had too much to do.
+    pub fn throttle_queue(&self) -> &Summary {
+        &self.throttle_queue
+    }
+
+    /// Tokens for new connections that were in use, at each that came in.
+    pub fn token_deficit(&self) -> &Summary {
+        &self.token_deficit
+    }
+
+    /// An event goes to a watcher, in so many bytes.
+    pub(crate) fn watched(&self, bytes: usize) {
+        self.watch_bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Bytes of all of them.
+    pub fn watch_bytes(&self) -> u64 {
+        self.watch_bytes.load(Relaxed)
     }
 
     /// Something happened.

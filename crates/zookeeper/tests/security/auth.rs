@@ -52,6 +52,8 @@ async fn what_proves_nothing_is_refused_and_ends_the_connection() {
     assert_eq!(client.error(&auth("digest", Some(b""))).await, ErrorCode::OK);
     assert_eq!(client.error(&auth("ip", None)).await, ErrorCode::OK);
     assert_eq!(client.who().await, [pair("digest", ""), pair("ip", "127.0.0.1")]);
+    let of = |what: &str| node.metric(&format!("ensemble_auth_{what}"));
+    assert_eq!((of("success"), of("fail"), of("skip")), (1.0, 1.0, 2.0));
     node.still_works().await;
 }
 

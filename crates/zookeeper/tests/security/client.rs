@@ -67,6 +67,11 @@ impl Client {
         while self.frame().await.is_some() {}
     }
 
+    /// Says that nothing more will come.
+    pub(crate) async fn hang_up(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
     pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();

@@ -9,7 +9,7 @@ use polyport_zookeeper::server::{ConnectThrottle, Limits, Settings};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::client::{Client, create};
+use crate::client::{Client, PATIENCE, create};
 use crate::node::Node;
 
 async fn admitted(node: &Node) -> Option<Client> {
@@ -53,6 +53,25 @@ async fn handshakes_cost_tokens() {
     let _second = admitted(&node).await.unwrap();
     assert!(admitted(&node).await.is_none());
     first.create("/n", b"").await;
+    // Of those that came in.
+    assert_eq!(node.metric("connection_token_deficit"), 2.0);
+    assert_eq!(node.metric("connection_drop_probability"), 0.0);
+}
+
+#[tokio::test]
+async fn running_out_of_tokens_makes_refusals_likelier() {
+    let connect_throttle = ConnectThrottle {
+        max_tokens: 1,
+        fill_every: Duration::from_secs(3600),
+        freeze: Some(Duration::ZERO),
+        drop_increase: 0.25,
+        ..ConnectThrottle::default()
+    };
+    let node = Node::start(Settings { connect_throttle, ..Settings::default() }).await;
+    let _first = admitted(&node).await.unwrap();
+    assert_eq!(node.metric("connection_drop_probability"), 0.0);
+    assert!(admitted(&node).await.is_none());
+    assert_eq!(node.metric("connection_drop_probability"), 0.25);
 }
 
 #[tokio::test]
@@ -80,8 +99,10 @@ async fn a_large_request_over_the_budget_ends_its_connection() {
     for path in ["/a", "/b", "/c"] {
         client.create(path, &[0; 4000]).await;
     }
+    assert_eq!(node.metric("large_requests_rejected"), 0.0);
     client.send(&create("/d", &[0; 6000], Acl::open())).await;
     assert_eq!(client.frame().await, None);
+    assert_eq!(node.metric("large_requests_rejected"), 1.0);
     node.still_works().await;
 }
 
@@ -144,7 +165,67 @@ async fn who_waited_too_long_hears_so() {
     for xid in 101..120 {
         assert_eq!(client.reply(xid).await.unwrap().0, ErrorCode::THROTTLED_OP);
     }
+    assert_eq!(node.metric("throttled_ops"), 19.0);
+    assert!(node.metric("request_throttle_wait_count") >= 1.0);
+    assert_eq!(node.metric("request_throttle_queue_time_ms"), 20.0);
     // Calm again, nobody waits.
     client.create("/after", b"").await;
+    assert_eq!(node.metric("throttled_ops"), 19.0);
     node.still_works().await;
+}
+
+fn many_creates() -> Vec<u8> {
+    let mut frames = Vec::new();
+    for xid in 100..2100 {
+        create(&format!("/{xid}"), b"", Acl::open()).encode_frame(xid, &mut frames);
+    }
+    frames
+}
+
+#[tokio::test]
+async fn requests_older_than_their_session_lives_are_stale() {
+    for drop_stale in [true, false] {
+        let limits = Limits { throttle: 1, stale_by_age: true, drop_stale, ..Limits::default() };
+        let shortest = Duration::from_millis(1);
+        let node = Node::start(Settings {
+            limits,
+            min_session_timeout: shortest,
+            max_session_timeout: shortest,
+            ..Settings::default()
+        });
+        let node = node.await;
+        let mut client = node.client().await;
+        client.send_bytes(&many_creates()).await;
+        if drop_stale {
+            client.ends().await;
+            assert_eq!(node.metric("stale_requests_dropped"), 1.0);
+            assert_eq!(node.metric("stale_requests"), 0.0);
+        } else {
+            while node.metric("stale_requests") == 0.0 {
+                client.frame().await.expect("it goes on");
+            }
+            assert_eq!(node.metric("stale_requests_dropped"), 0.0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_of_a_client_that_hung_up_are_stale() {
+    for drop_stale in [true, false] {
+        let limits = Limits { throttle: 1, drop_stale, ..Limits::default() };
+        let node = Node::start(Settings { limits, ..Settings::default() }).await;
+        let mut client = node.client().await;
+        client.send_bytes(&many_creates()).await;
+        client.hang_up().await;
+        client.ends().await;
+        let gone = async {
+            while node.stats().connections() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, gone).await.unwrap();
+        let counted = (node.metric("stale_requests_dropped"), node.metric("stale_requests") > 0.0);
+        assert_eq!(counted, if drop_stale { (1.0, false) } else { (0.0, true) });
+        node.still_works().await;
+    }
 }

@@ -11,10 +11,12 @@ use polyport_base::clock::SystemClock;
 use polyport_cluster::node::Options;
 use polyport_cluster::transport::Secret;
 use polyport_cluster::{Cluster, Member, Members, Proposals};
+use polyport_telemetry::Value;
 use polyport_tree::replica::{self, Unstarted};
+use polyport_zookeeper::observe::metrics;
 use polyport_zookeeper::server::{Server, Settings, Stats};
 
-use crate::client::Client;
+use crate::client::{Client, PATIENCE};
 
 pub(crate) struct Node {
     pub(crate) cluster: Cluster,
@@ -113,6 +115,30 @@ impl Node {
 
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.port).await
+    }
+
+    /// A metric's number; of a distribution, how many were recorded.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let metrics = metrics::metrics(&self.server);
+        let found = metrics.into_iter().find(|metric| metric.name == name);
+        match found.unwrap_or_else(|| panic!("no metric {name}")).value {
+            Value::Counter(value) => value as f64,
+            Value::Gauge(value) => value as f64,
+            Value::Ratio(value) | Value::Total(value) => value,
+            Value::Summary(all, _) => all.count as f64,
+            Value::Labelled(..) => panic!("{name} is many numbers"),
+        }
+    }
+
+    /// Returns when a metric has come to a number.
+    pub(crate) async fn metric_is(&self, name: &str, expected: f64) {
+        let come = async {
+            while self.metric(name) != expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        let come = tokio::time::timeout(PATIENCE, come).await;
+        assert!(come.is_ok(), "{name} is {}", self.metric(name));
     }
 
     pub(crate) fn stats(&self) -> Arc<Stats> {

@@ -166,3 +166,34 @@ async fn one_port_can_take_both() {
     assert_eq!(answer, "ruok is not executed because it is not in the whitelist.\n");
     node.still_works().await;
 }
+
+#[tokio::test]
+async fn handshakes_are_counted_by_how_they_end() {
+    let papers = Papers::new();
+    let settings = Settings { max_tls_handshakes: Some(1), ..papers.settings(ClientAuth::Need) };
+    let node = Node::start(settings).await;
+    let port = node.secure().await;
+    let mut client = papers.connect(port, Some("client")).await.unwrap();
+    client.create("/a", b"").await;
+    assert_eq!(node.metric("outstanding_tls_handshake"), 0.0);
+    assert_eq!(node.metric("unsuccessful_handshake"), 0.0);
+    assert_eq!(node.metric("non_mtls_local_conn_count"), 0.0);
+
+    let silent = TcpStream::connect(port).await.unwrap();
+    node.metric_is("outstanding_tls_handshake", 1.0).await;
+    assert!(papers.connect(port, Some("client")).await.is_none());
+    assert_eq!(node.metric("tls_handshake_exceeded"), 1.0);
+    drop(silent);
+    node.metric_is("outstanding_tls_handshake", 0.0).await;
+    node.metric_is("unsuccessful_handshake", 1.0).await;
+
+    // It shows no certificate.
+    assert!(papers.connect(port, None).await.is_none());
+    node.metric_is("unsuccessful_handshake", 2.0).await;
+    assert_eq!(node.metric("auth_failed_count"), 2.0);
+
+    node.client().await.create("/b", b"").await;
+    assert_eq!(node.metric("non_mtls_local_conn_count"), 1.0);
+    assert_eq!(node.metric("non_mtls_remote_conn_count"), 0.0);
+    assert_eq!(node.metric("tls_handshake_exceeded"), 1.0);
+}

@@ -86,11 +86,13 @@ mod tests {
             latency_ms: (0, 0.6, 15),
         };
         let peer = ([127, 0, 0, 1], 38130).into();
-        let client = Client { peer, session: 0x100004b738f0000, watcher: 1, queued: 0, told };
+        let session = 0x100004b738f0000;
+        let client = Client { peer, secure: false, session, watcher: 1, queued: 0, told };
         let fresh = Counters::default();
         fresh.received.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let asking = Client {
             peer: ([127, 0, 0, 1], 38146).into(),
+            secure: false,
             session: 0,
             watcher: 2,
             queued: 0,

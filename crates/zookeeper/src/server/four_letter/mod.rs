@@ -33,8 +33,8 @@ fn is_allowed(server: &Server, word: &str) -> bool {
     settings.four_letter_words.iter().any(allowed) || (word == "isro" && settings.read_only)
 }
 
-/// Its answer. `input` is all that has come, the word included.
-pub(super) fn answer(server: &Server, word: &str, input: &[u8]) -> String {
+/// Its answer. `input` is all that has come, the word included; `secure`: whether by the secure port.
+pub(super) fn answer(server: &Server, word: &str, input: &[u8], secure: bool) -> String {
     if !is_allowed(server, word) {
         return format!("{word} is not executed because it is not in the whitelist.\n");
     }
@@ -52,7 +52,7 @@ pub(super) fn answer(server: &Server, word: &str, input: &[u8]) -> String {
     }
     match word {
         "conf" => state::conf(server, &status),
-        "cons" => connections::cons(&server.clients()),
+        "cons" => connections::cons(&server.clients_of(secure)),
         "crst" => {
             server.reset_clients();
             "Connection stats reset.\n".to_owned()
@@ -69,7 +69,7 @@ pub(super) fn answer(server: &Server, word: &str, input: &[u8]) -> String {
             "Server stats reset.\n".to_owned()
         }
         "srvr" => state::srvr(server, &status, None),
-        "stat" => state::srvr(server, &status, Some(&server.clients())),
+        "stat" => state::srvr(server, &status, Some(&server.clients_of(secure))),
         "wchc" => watches::by_session(server),
         "wchp" => watches::by_path(server),
         "wchs" => watches::summary(server),

@@ -9,6 +9,9 @@ use super::connections;
 use crate::observe::{self, directory_bytes, environment};
 use crate::server::{Client, Server};
 
+/// The only one that ZooKeeper still has.
+const ELECTION_ALGORITHM: u8 = 3;
+
 /// `srvr`, and `stat` with the clients.
 pub(super) fn srvr(server: &Server, status: &Status, clients: Option<&[Client]>) -> String {
     let stats = server.stats();
@@ -42,11 +45,13 @@ pub(super) fn srvr(server: &Server, status: &Status, clients: Option<&[Client]>)
 pub(super) fn conf(server: &Server, status: &Status) -> String {
     let settings = server.settings();
     let shown = &settings.shown;
-    let port = server.client_address().map_or(-1, |address| i32::from(address.port()));
+    let own = observe::Configured::of(server, status);
     let mut out = format!(
-        "clientPort={port}\nsecureClientPort=-1\ndataDir={}\ndataDirSize={}\ndataLogDir={}\n\
+        "clientPort={}\nsecureClientPort={}\ndataDir={}\ndataDirSize={}\ndataLogDir={}\n\
          dataLogSize={}\ntickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\n\
-         maxSessionTimeout={}\nclientPortListenBacklog=-1\nserverId={}\n",
+         maxSessionTimeout={}\nclientPortListenBacklog={}\nserverId={}\n",
+        own.client_port,
+        own.secure_client_port,
         shown.data_dir,
         directory_bytes(&shown.data_dir),
         shown.log_dir,
@@ -55,12 +60,24 @@ pub(super) fn conf(server: &Server, status: &Status) -> String {
         settings.max_client_connections,
         settings.min_session_timeout.as_millis(),
         settings.max_session_timeout.as_millis(),
-        status.node,
+        own.listen_backlog,
+        own.server_id,
     );
     if !status.is_alone() {
         let own = status.members.get(&status.node);
         let observes = own.is_some_and(|member| member.role == Role::Observer);
-        let _ = write!(out, "peerType={}\nmembership: \n", u8::from(observes));
+        let (quorum, election) = own.map_or_else(Default::default, observe::quorum_addresses);
+        let port = |address: &str| address.rsplit(':').next().unwrap_or_default().to_owned();
+        let _ = write!(
+            out,
+            "initLimit={}\nsyncLimit={}\nelectionAlg={ELECTION_ALGORITHM}\nelectionPort={}\n\
+             quorumPort={}\npeerType={}\nmembership: \n",
+            shown.initial_limit_ticks,
+            shown.sync_limit_ticks,
+            port(&election),
+            port(&quorum),
+            u8::from(observes)
+        );
         let machine = server.replica().read();
         let store = machine.store();
         let config = store.lookup("/zookeeper/config").and_then(|at| store.data(at));
