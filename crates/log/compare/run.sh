@@ -12,6 +12,7 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
+trap 'exit 1' HUP INT TERM
 fail() { echo "compare: $*" >&2; exit 1; }
 
 if [ ! -d "$jars" ]; then
