@@ -77,6 +77,21 @@ impl Disk for ProcessDisk {
         self.disk.list(dir)
     }
 
+    fn list_dirs(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.alive.check()?;
+        self.disk.list_dirs(dir)
+    }
+
+    fn rename_dir(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.alive.check()?;
+        self.disk.rename_dir(from, to)
+    }
+
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.alive.check()?;
+        self.disk.remove_dir_all(dir)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.alive.check()?;
         self.disk.rename(from, to)

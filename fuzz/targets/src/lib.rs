@@ -10,6 +10,7 @@
 mod cluster;
 mod config;
 mod import;
+mod log;
 mod storage;
 mod tree;
 mod zookeeper;
@@ -17,6 +18,7 @@ mod zookeeper;
 pub use cluster::cluster_frame;
 pub use config::config_file;
 pub use import::{import_log, import_snapshot, tidy_up};
+pub use log::{log_batch, log_segment};
 pub use storage::{storage_snapshot, storage_wal};
 pub use tree::{tree_batch, tree_restore, tree_snapshot};
 pub use zookeeper::{zk_connect, zk_reply, zk_request};
@@ -43,6 +45,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "cluster_frame", run: cluster_frame, seeds: cluster::frames },
     Target { name: "storage_wal", run: storage_wal, seeds: storage::journals },
     Target { name: "storage_snapshot", run: storage_snapshot, seeds: storage::snapshots },
+    Target { name: "log_batch", run: log_batch, seeds: log::batches },
+    Target { name: "log_segment", run: log_segment, seeds: log::segments },
     Target { name: "config_file", run: config_file, seeds: config::files },
     Target { name: "import_snapshot", run: import_snapshot, seeds: import::snapshots },
     Target { name: "import_log", run: import_log, seeds: import::transactions },

@@ -44,6 +44,17 @@ impl NameChange {
         }
     }
 
+    /// Follows a directory that was renamed.
+    pub fn move_paths(&mut self, moved: impl Fn(&PathBuf) -> PathBuf) {
+        match self {
+            NameChange::Link(path, _) | NameChange::Unlink(path) => *path = moved(path),
+            NameChange::Rename(from, to, _) => {
+                *from = moved(from);
+                *to = moved(to);
+            }
+        }
+    }
+
     pub fn dir(&self) -> PathBuf {
         let (NameChange::Link(path, _) | NameChange::Rename(_, path, _) | NameChange::Unlink(path)) =
             self;

@@ -53,6 +53,24 @@ pub trait Disk: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// `NotFound` if the directory does not exist.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
+    /// The names in a directory that are directories, sorted. Names that are not UTF-8 are left out.
+    ///
+    /// # Errors
+    /// `NotFound` if the directory does not exist.
+    fn list_dirs(&self, dir: &Path) -> io::Result<Vec<String>>;
+
+    /// Renames a directory, with all that is in it, within its parent; durable when it returns.
+    ///
+    /// # Errors
+    /// `NotFound` if `from` does not exist; what the operating system says if `to` does.
+    fn rename_dir(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a directory and all that is in it. Open files stay readable.
+    ///
+    /// # Errors
+    /// `NotFound` if it does not exist.
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
+
     /// Renames a file, replacing what has the new name.
     ///
     /// # Errors

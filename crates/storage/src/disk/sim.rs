@@ -167,6 +167,55 @@ impl Disk for SimDisk {
         Ok(inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
     }
 
+    fn list_dirs(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let state = self.0.lock();
+        if !state.dirs.contains(dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let inside = state.dirs.iter().filter(|path| path.parent() == Some(dir));
+        Ok(inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+    }
+
+    fn rename_dir(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.change()?;
+        if !state.dirs.contains(from) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if state.dirs.contains(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let moved = |path: &PathBuf| match path.strip_prefix(from) {
+            Ok(rest) if rest.as_os_str().is_empty() => to.to_path_buf(),
+            Ok(rest) => to.join(rest),
+            Err(_) => path.clone(),
+        };
+        state.dirs = state.dirs.iter().map(moved).collect();
+        let rename = |names: &BTreeMap<PathBuf, Inode>| {
+            names.iter().map(|(path, inode)| (moved(path), inode.clone())).collect()
+        };
+        state.names = rename(&state.names);
+        state.durable_names = rename(&state.durable_names);
+        for (dir, change) in &mut state.pending {
+            *dir = moved(dir);
+            change.move_paths(moved);
+        }
+        Ok(())
+    }
+
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.change()?;
+        if !state.dirs.contains(dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        state.dirs.retain(|path| !path.starts_with(dir));
+        state.names.retain(|path, _| !path.starts_with(dir));
+        state.durable_names.retain(|path, _| !path.starts_with(dir));
+        state.pending.retain(|(of, _)| !of.starts_with(dir));
+        Ok(())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
         state.change()?;

@@ -1,0 +1,116 @@
+//! Making records durable, without holding the log meanwhile.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use polyport_base::Millis;
+use polyport_storage::{Disk, DiskFile};
+
+use super::Log;
+use crate::error::{LogError, io_error};
+
+/// A sync to be made: everything below `offset` is durable when [`Flush::run`] has succeeded and
+/// [`Log::end_flush`] was told.
+#[derive(Debug)]
+pub struct Flush<D: Disk> {
+    disk: D,
+    dir: PathBuf,
+    files: Vec<Arc<D::File>>,
+    names: bool,
+    offset: i64,
+}
+
+impl<D: Disk> Flush<D> {
+    /// Syncs. Blocks for as long as the disk takes.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn run(&self) -> Result<(), LogError> {
+        for file in &self.files {
+            file.sync_data().map_err(io_error("sync", &self.dir))?;
+        }
+        if self.names {
+            self.disk.sync_dir(&self.dir).map_err(io_error("sync", &self.dir))?;
+        }
+        Ok(())
+    }
+}
+
+impl<D: Disk> Log<D> {
+    /// Whether `flush.messages` or `flush.ms` ask for a flush.
+    pub fn wants_flush(&self, now: Millis) -> bool {
+        let waited = |since: Millis| now.0.saturating_sub(since.0) >= self.config.flush_ms;
+        self.unflushed_messages >= self.config.flush_messages
+            || self.unflushed_since.is_some_and(waited)
+    }
+
+    /// What must be synced for all records to be durable; `None` if they are.
+    ///
+    /// # Errors
+    /// `Io` if index entries could not be written; `Poisoned`.
+    pub fn begin_flush(&mut self) -> Result<Option<Flush<D>>, LogError> {
+        self.usable()?;
+        if self.recovery_point >= self.log_end && !self.names_dirty {
+            return Ok(None);
+        }
+        let mut files = Vec::new();
+        // The segment before may have got its last index entries when it was sealed.
+        let first = self.segment_of(self.recovery_point).saturating_sub(1);
+        for at in first..self.segments.len() {
+            let taken = self.segments[at].take_dirty(&mut files);
+            taken.map_err(|error| self.poisoned(error))?;
+        }
+        self.unflushed_messages = 0;
+        self.unflushed_since = None;
+        Ok(Some(Flush {
+            disk: self.disk.clone(),
+            dir: self.dir.clone(),
+            files,
+            names: std::mem::take(&mut self.names_dirty),
+            offset: self.log_end,
+        }))
+    }
+
+    /// Takes note of a flush. A failed one stops the log: nobody knows what the disk still has.
+    ///
+    /// # Errors
+    /// The flush's.
+    pub fn end_flush(
+        &mut self,
+        flush: &Flush<D>,
+        done: Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        done.map_err(|error| self.poisoned(error))?;
+        // The log may have been truncated meanwhile.
+        self.recovery_point = self.recovery_point.max(flush.offset.min(self.log_end));
+        Ok(())
+    }
+
+    /// All three steps of a flush.
+    ///
+    /// # Errors
+    /// `Io`, `Poisoned`.
+    pub fn flush(&mut self) -> Result<(), LogError> {
+        match self.begin_flush()? {
+            None => Ok(()),
+            Some(flush) => {
+                let done = flush.run();
+                self.end_flush(&flush, done)
+            }
+        }
+    }
+
+    /// Makes everything durable so that the next start has nothing to recover.
+    ///
+    /// # Errors
+    /// `Io`, `Poisoned`.
+    pub fn close(mut self) -> Result<i64, LogError> {
+        self.usable()?;
+        self.active().seal()?;
+        self.flush()?;
+        self.active().sync()?;
+        self.take_snapshot()?;
+        self.sync_snapshot()?;
+        Ok(self.recovery_point)
+    }
+}
