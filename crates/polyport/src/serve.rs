@@ -11,11 +11,11 @@ use polyport_cluster::{Cluster, Proposals};
 use polyport_config::Config;
 use polyport_storage::DirLock;
 use polyport_tree::replica::Unstarted;
-use polyport_zookeeper::server::Server;
+use polyport_zookeeper::server::{Server, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::pages::{self, Pages};
-use crate::wiring;
+use crate::{descriptors, owner, wiring};
 
 /// Starts a node and serves until it is told to stop.
 pub(crate) fn serve(config: Config, started: Instant) -> anyhow::Result<()> {
@@ -40,6 +40,7 @@ fn log_to_stderr() {
 
 async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     let _lock = DirLock::acquire(&config.data_dir)?;
+    owner::check(&config.data_dir, config.node.id)?;
     let clock = Arc::new(SystemClock);
     let proposals = Proposals::new();
     let mut nonce = [0; 8];
@@ -61,7 +62,9 @@ async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     )
     .await?;
     let replica = tree.start(cluster.clone());
-    let server = Server::new(wiring::zookeeper(&config)?, replica);
+    let settings =
+        Settings { max_descriptors: descriptors::for_clients(), ..wiring::zookeeper(&config)? };
+    let server = Server::new(settings, replica);
     if let Some(listen) = &config.zookeeper.listen.0 {
         server.listen(&listen.to_string()).await?;
     }
