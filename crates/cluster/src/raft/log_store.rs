@@ -288,7 +288,7 @@ mod tests {
     use polyport_storage::WalOptions;
     use polyport_storage::disk::SimDisk;
 
-    use crate::raft::{Proposal, WalWorker};
+    use crate::raft::{Durability, Proposal, WalWorker};
 
     const LARGE: usize = 1 << 20;
 
@@ -338,7 +338,8 @@ mod tests {
         }
         drop(jobs);
         let before = disk.syncs();
-        WalWorker::new(wal, receiver, true, Arc::default()).run();
+        let durability = Durability { sync: true, slow: std::time::Duration::MAX };
+        WalWorker::new(wal, receiver, durability, Arc::default()).run();
         assert_eq!(reader.entries(), 0..4);
         // Two entries are more than is held at once.
         assert!(disk.syncs() >= before + 2, "{} syncs", disk.syncs() - before);
