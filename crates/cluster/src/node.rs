@@ -21,7 +21,7 @@ use polyport_storage::wal::{Wal, WalOptions};
 use tokio::sync::watch;
 
 pub(crate) use amnesia::Amnesia;
-pub(crate) use bootstrap::standing_of;
+pub(crate) use bootstrap::{decode_standing, standing_of};
 pub use reconfigure::ClusterError;
 pub(crate) use reconfigure::{Change, reconfigure};
 pub(crate) use status::{Heard, Shared};
@@ -245,6 +245,9 @@ impl Cluster {
             options.simulated_sync.is_some(),
         )?;
         observed.load.record_time(since.elapsed());
+        if log.is_pristine() && machine.applied_index().is_some_and(|index| index > 0) {
+            return Err(log_is_gone(&options));
+        }
         let pristine = log.is_pristine() && machine.applied_index().is_none();
         let mark = amnesia::Mark::of_amnesia(disk.clone(), &options.snapshot_dir);
         let joining = amnesia::Mark::of_joining(disk, &options.snapshot_dir);
@@ -395,6 +398,18 @@ impl Cluster {
     pub async fn shutdown(&self) {
         self.control.shutdown().await;
     }
+}
+
+/// A vote is written before the first entry, and whoever forgot its votes may vote twice in a term.
+fn log_is_gone(options: &Options) -> io::Error {
+    let (log, snapshots) = (options.log_dir.display(), options.snapshot_dir.display());
+    let what = format!(
+        "{log}: the transaction log is gone, though {snapshots} holds snapshots made of it. Put the \
+         log back if you have it. In an ensemble with a majority of healthy nodes: move this node's \
+         data directory away and start the node again, it rejoins from the others. Otherwise: \
+         restore a backup with `polyport restore`"
+    );
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 fn raft_config(options: &Options) -> io::Result<Arc<Config>> {

@@ -49,7 +49,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, status: &Status, applied: u64) {
     out.put_slice(&encode_members(&status.members));
 }
 
-fn decode(bytes: &[u8]) -> Result<Description, DecodeError> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Description, DecodeError> {
     let mut cursor = Cursor::new(bytes);
     let node = NodeId(cursor.u64("node")?);
     let standing = match cursor.u8("standing")? {

@@ -206,6 +206,39 @@ async fn a_member_that_lost_its_disk_is_filled_and_the_leader_lives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_taken_away_stops_the_start() {
+    let dir = Directory::new("gone");
+    let ports = free_ports(1);
+    let node = start(1, &ports, dir.path()).await;
+    leader(&[&node]).await;
+    node.kept.1.push(1, &[1]);
+    until("applied", || content(&node) == [1]).await;
+    // A backup makes a snapshot of what was applied.
+    let operator = Operator::new(Secret::new("s"));
+    let address = format!("127.0.0.1:{}", ports[0]);
+    operator.backup(&address, &mut std::io::sink()).await.unwrap();
+    node.cluster.shutdown().await;
+    drop(node);
+    let ports = free_ports(1);
+    let options = options(1, &ports, dir.path());
+    std::fs::remove_dir_all(&options.log_dir).unwrap();
+    let (kept, address) = (Kept::default(), format!("127.0.0.1:{}", ports[0]));
+    let started = Cluster::start_tcp(
+        options.clone(),
+        &address,
+        Secret::new("s"),
+        Box::new(kept.clone()),
+        kept.1.clone(),
+        Arc::new(SystemClock),
+        |_, _| {},
+    );
+    let told = started.await.err().expect("the start stops").to_string();
+    for part in [&options.log_dir.display().to_string(), "log is gone", "polyport restore"] {
+        assert!(told.contains(part), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_leader_can_be_taken_out() {
     let dir = Directory::new("leader");
     let ports = free_ports(3);

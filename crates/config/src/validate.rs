@@ -15,6 +15,9 @@ pub struct Invalid {
     pub reason: String,
 }
 
+/// Longest request that can be asked for, in bytes.
+const MAX_FRAME_BYTES: u64 = 128 << 20;
+
 /// Secrets that anybody could guess.
 const DEFAULT_SECRETS: &[&str] = &["", "polyport"];
 
@@ -116,7 +119,8 @@ impl Config {
         found.unless(max <= longest, "zookeeper.max_session_timeout_ms", || {
             format!("{max} ms is more than the protocol can carry, {longest} ms")
         });
-        let frames = 1024..=u64::from(u32::MAX >> 1);
+        // A request becomes one entry of the journal and one frame between nodes.
+        let frames = 1024..=MAX_FRAME_BYTES;
         found.unless(
             frames.contains(&zookeeper.max_frame_bytes),
             "zookeeper.max_frame_bytes",
@@ -297,6 +301,7 @@ mod tests {
             ("zookeeper.min_session_timeout_ms=50000", "zookeeper.min_session_timeout_ms", "40000"),
             ("zookeeper.tick_time_ms=200000000", "zookeeper.max_session_timeout_ms", "carry"),
             ("zookeeper.max_frame_bytes=10", "zookeeper.max_frame_bytes", "not in"),
+            ("zookeeper.max_frame_bytes=134217729", "zookeeper.max_frame_bytes", "not in"),
             ("zookeeper.snap_count=1", "zookeeper.snap_count", "below 2"),
             (
                 "zookeeper.autopurge_snap_retain_count=2",

@@ -3,7 +3,9 @@
 //! No logic: it reads the command line and the configuration, and wires the crates together.
 
 mod cli;
+mod descriptors;
 mod ops;
+mod owner;
 mod pages;
 mod restore;
 mod serve;

@@ -15,7 +15,7 @@ use polyport_zookeeper::server::{Server, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::pages::{self, Pages};
-use crate::wiring;
+use crate::{descriptors, owner, wiring};
 
 /// Starts a node and serves until it is told to stop.
 pub(crate) fn serve(config: Config, started: Instant) -> anyhow::Result<()> {
@@ -40,7 +40,9 @@ fn log_to_stderr() {
 
 async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     let _lock = DirLock::acquire(&config.data_dir)?;
-    let settings = wiring::zookeeper(&config)?;
+    owner::check(&config.data_dir, config.node.id)?;
+    let settings =
+        Settings { max_descriptors: descriptors::for_clients(), ..wiring::zookeeper(&config)? };
     let audit = settings.audit.clone();
     let lived = live(config, settings, started).await;
     if let Some(audit) = audit {

@@ -27,7 +27,7 @@ pub enum LockError {
         holder: String,
     },
     /// The lock file cannot be made or locked.
-    #[error("lock {}", file.display())]
+    #[error("the data directory cannot be used, its lock file would be {}", file.display())]
     Io {
         /// The lock file.
         file: PathBuf,

@@ -1,6 +1,7 @@
 //! A small HTTP/1.1 shell: one task a connection, one function a server.
 
 mod body;
+mod patient;
 
 use std::future::Future;
 use std::io;
@@ -16,12 +17,16 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 pub use hyper::{Method, StatusCode, header::HeaderMap};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use patient::Patient;
 
 pub use body::Body;
 
-/// How long a peer may take for the next bytes of a body.
-const BODY_PATIENCE: Duration = Duration::from_secs(60);
+/// Largest head of a request.
+const MAX_HEAD: usize = 64 << 10;
 /// Connections at once; more are closed at once.
 const MAX_CONNECTIONS: usize = 256;
 
@@ -39,6 +44,8 @@ pub struct Request {
     /// Headers.
     pub headers: HeaderMap,
     body: Incoming,
+    /// How long the next bytes of the body are waited for.
+    patience: Duration,
 }
 
 /// An answer.
@@ -81,10 +88,10 @@ impl Request {
     /// The next bytes of the body, in pieces as they come; none at its end.
     ///
     /// # Errors
-    /// If the body breaks off, is malformed, or nothing comes for a minute.
+    /// If the body breaks off, is malformed, or nothing comes for as long as a connection may be idle.
     pub async fn next_bytes(&mut self) -> io::Result<Option<Bytes>> {
         loop {
-            let next = tokio::time::timeout(BODY_PATIENCE, self.body.frame()).await?;
+            let next = tokio::time::timeout(self.patience, self.body.frame()).await?;
             match next.transpose().map_err(io::Error::other)? {
                 None => return Ok(None),
                 // Trailers say nothing here.
@@ -102,16 +109,27 @@ impl Request {
 pub type Handler =
     Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
 
-/// A handler from a function that need not wait.
+/// A handler from a function that computes. It gets one request at a time, on a thread where it keeps
+/// nobody else from running: whoever asks for page after page slows down pages, not the server.
 pub fn handler(answer: impl Fn(Request) -> Response + Send + Sync + 'static) -> Handler {
+    let (answer, turn) = (Arc::new(answer), Arc::new(Semaphore::new(1)));
     Arc::new(move |request| {
-        let response = answer(request);
-        Box::pin(async move { response })
+        let (answer, turn) = (answer.clone(), turn.clone());
+        Box::pin(async move {
+            // The semaphore is never closed.
+            let _turn = turn.acquire().await;
+            let computed = tokio::task::spawn_blocking(move || answer(request)).await;
+            computed.unwrap_or_else(|error| {
+                tracing::error!(%error, "a page could not be made");
+                Response::status(StatusCode::INTERNAL_SERVER_ERROR)
+            })
+        })
     })
 }
 
 /// Serves at `address` until the process ends; `what` names the port in messages. `idle`: how long
-/// a connection may take for a request, header and all, before it is closed.
+/// a connection may take for a request's head before it is closed, how long for the next bytes of its
+/// body, and how long it may go without taking anything of its answer.
 ///
 /// # Errors
 /// If the address is taken or not ours.
@@ -146,13 +164,7 @@ async fn accept(what: &'static str, listener: TcpListener, idle: Duration, handl
         }
         let (handler, counted) = (handler.clone(), connections.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(request, peer, handler.clone()));
-            let served = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(idle)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-            if let Err(error) = served {
+            if let Err(error) = serve(stream, peer, idle, handler).await {
                 tracing::debug!(%error, what, "connection ended");
             }
             drop(counted);
@@ -160,14 +172,39 @@ async fn accept(what: &'static str, listener: TcpListener, idle: Duration, handl
     }
 }
 
+/// Answers the requests of one connection.
+///
+/// # Errors
+/// What ended the connection before its time.
+#[doc(hidden)]
+pub async fn serve<S>(
+    stream: S,
+    peer: SocketAddr,
+    idle: Duration,
+    handler: Handler,
+) -> Result<(), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let service = service_fn(move |request| answer(request, peer, idle, handler.clone()));
+    hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(idle)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(Patient::new(stream, idle)), service)
+        .await
+}
+
 async fn answer(
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
+    idle: Duration,
     handler: Handler,
 ) -> Result<hyper::Response<Body>, std::convert::Infallible> {
     let (parts, body) = request.into_parts();
     let request = Request {
         peer,
+        patience: idle,
         method: parts.method,
         path: decode(parts.uri.path(), false),
         query: query(parts.uri.query().unwrap_or_default()),
@@ -220,6 +257,115 @@ fn decode(text: &str, plus: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    const IDLE: Duration = Duration::from_millis(100);
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A server that reads the body before it answers.
+    async fn server() -> SocketAddr {
+        let handler: Handler = Arc::new(|mut request| {
+            Box::pin(async move {
+                loop {
+                    match request.next_bytes().await {
+                        Ok(Some(_)) => {}
+                        Ok(None) => return Response::ok("text/plain", "x"),
+                        Err(_) => return Response::status(StatusCode::REQUEST_TIMEOUT),
+                    }
+                }
+            })
+        });
+        listen("test", "127.0.0.1:0", IDLE, handler).await.unwrap()
+    }
+
+    /// All that is sent until the connection ends.
+    async fn to_the_end(stream: &mut TcpStream) -> Vec<u8> {
+        let mut all = Vec::new();
+        // A reset is an end as well.
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all));
+        let _ = read.await.expect("the connection ends");
+        all
+    }
+
+    #[tokio::test]
+    async fn a_slow_head_or_body_does_not_hold_its_place() {
+        let port = server().await;
+        let declared = "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\n1";
+        let chunked = "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n5\r\n1";
+        for said in ["", "GET / HT", "GET / HTTP/1.1\r\nhost: h\r\n", declared, chunked] {
+            let mut stream = TcpStream::connect(port).await.unwrap();
+            stream.write_all(said.as_bytes()).await.unwrap();
+            let answer = to_the_end(&mut stream).await;
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(!answer.contains(" 200 "), "{said}: {answer}");
+        }
+    }
+
+    /// On a runtime with one thread, a page that takes its time leaves that thread to others, and
+    /// pages wait for each other.
+    #[tokio::test]
+    async fn pages_are_made_one_at_a_time_beside_everything_else() {
+        let (asked, mut arrived) = tokio::sync::mpsc::unbounded_channel();
+        let (go, gate) = std::sync::mpsc::channel();
+        let gate = std::sync::Mutex::new(gate);
+        let handler = handler(move |_| {
+            asked.send(()).unwrap();
+            gate.lock().unwrap().recv().unwrap();
+            Response::ok("text/plain", "page")
+        });
+        let port = listen("test", "127.0.0.1:0", PATIENCE, handler).await.unwrap();
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(port).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+            streams.push(stream);
+        }
+        // The first page is being made, and yet this thread goes on; the second waits.
+        arrived.recv().await.unwrap();
+        assert!(arrived.try_recv().is_err());
+        go.send(()).unwrap();
+        arrived.recv().await.unwrap();
+        go.send(()).unwrap();
+        for stream in &mut streams {
+            assert!(to_the_end(stream).await.ends_with(b"page"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_that_fails_is_an_error_and_no_more() {
+        let handler = handler(|request| match request.path.as_str() {
+            "/bad" => panic!("on purpose"),
+            _ => Response::ok("text/plain", "page"),
+        });
+        let port = listen("test", "127.0.0.1:0", PATIENCE, handler).await.unwrap();
+        for (path, status) in [("/bad", " 500 "), ("/good", " 200 ")] {
+            let mut stream = TcpStream::connect(port).await.unwrap();
+            stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+            let answer = to_the_end(&mut stream).await;
+            assert!(String::from_utf8_lossy(&answer).contains(status));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_without_end_is_refused() {
+        let port = server().await;
+        let mut stream = TcpStream::connect(port).await.unwrap();
+        let (mut read, mut write) = stream.split();
+        let endless = async {
+            let mut sent = write.write_all(b"GET / HTTP/1.1\r\n").await;
+            while sent.is_ok() {
+                sent = write.write_all(format!("x: {}\r\n", "y".repeat(1000)).as_bytes()).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let end = async { while read.read(&mut [0; 4096]).await.is_ok_and(|len| len > 0) {} };
+        tokio::select! {
+            () = endless => {}
+            end = tokio::time::timeout(PATIENCE, end) => end.expect("the connection ends"),
+        }
+    }
 
     #[test]
     fn queries_are_decoded() {

@@ -2,6 +2,7 @@
 //! client is connected to.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::{EventKind, path};
 
@@ -25,17 +26,19 @@ const KINDS: [WatchKind; 4] =
     [WatchKind::Data, WatchKind::Child, WatchKind::Persistent, WatchKind::PersistentRecursive];
 
 #[derive(Debug, Default)]
-struct ByPath(HashMap<Box<str>, HashSet<Watcher>>);
+struct ByPath(HashMap<Arc<str>, HashSet<Watcher>>);
 
 impl ByPath {
-    fn add(&mut self, path: &str, watcher: Watcher) -> bool {
-        match self.0.get_mut(path) {
-            Some(watchers) => watchers.insert(watcher),
-            None => {
-                self.0.insert(path.into(), HashSet::from([watcher]));
-                true
-            }
-        }
+    /// The path as it is kept, if the watch is new.
+    fn add(&mut self, path: &str, watcher: Watcher) -> Option<Arc<str>> {
+        let Some((kept, _)) = self.0.get_key_value(path) else {
+            let kept: Arc<str> = path.into();
+            self.0.insert(kept.clone(), HashSet::from([watcher]));
+            return Some(kept);
+        };
+        let kept = kept.clone();
+        let watchers = self.0.get_mut(path)?;
+        watchers.insert(watcher).then_some(kept)
     }
 
     fn remove(&mut self, path: &str, watcher: Watcher) -> bool {
@@ -50,19 +53,22 @@ impl ByPath {
     }
 }
 
+/// The watches of one connection.
+pub(crate) type Watches = HashSet<(WatchKind, Arc<str>)>;
+
 /// All watches of one node.
 #[derive(Debug, Default)]
 pub struct WatchTable {
     by_path: [ByPath; 4],
-    by_watcher: HashMap<Watcher, HashSet<(WatchKind, Box<str>)>>,
+    by_watcher: HashMap<Watcher, Watches>,
     count: usize,
 }
 
 impl WatchTable {
     /// Sets a watch. Setting it twice is setting it once.
     pub fn add(&mut self, kind: WatchKind, path: &str, watcher: Watcher) {
-        if self.by_path[kind as usize].add(path, watcher) {
-            self.by_watcher.entry(watcher).or_default().insert((kind, path.into()));
+        if let Some(path) = self.by_path[kind as usize].add(path, watcher) {
+            self.by_watcher.entry(watcher).or_default().insert((kind, path));
             self.count += 1;
         }
     }
@@ -73,7 +79,7 @@ impl WatchTable {
             return false;
         }
         if let Some(own) = self.by_watcher.get_mut(&watcher) {
-            own.remove(&(kind, Box::from(path)));
+            own.remove(&(kind, Arc::from(path)));
             if own.is_empty() {
                 self.by_watcher.remove(&watcher);
             }
@@ -88,11 +94,19 @@ impl WatchTable {
         watchers.is_some_and(|watchers| watchers.contains(&watcher))
     }
 
-    /// Removes all watches of a connection that is gone.
-    pub fn remove_watcher(&mut self, watcher: Watcher) {
-        for (kind, path) in self.by_watcher.remove(&watcher).unwrap_or_default() {
-            self.by_path[kind as usize].remove(&path, watcher);
-            self.count -= 1;
+    /// Takes the watches of a connection that is gone, to be forgotten piece by piece: there may be
+    /// a million of them, and everybody waits meanwhile.
+    pub(crate) fn take(&mut self, watcher: Watcher) -> Watches {
+        self.by_watcher.remove(&watcher).unwrap_or_default()
+    }
+
+    /// Forgets watches that were taken.
+    pub(crate) fn forget(&mut self, watcher: Watcher, watches: &[(WatchKind, Arc<str>)]) {
+        for (kind, path) in watches {
+            // Some may have fired in between.
+            if self.by_path[*kind as usize].remove(path, watcher) {
+                self.count -= 1;
+            }
         }
     }
 
@@ -113,7 +127,7 @@ impl WatchTable {
                 self.count -= watchers.len();
                 for watcher in &watchers {
                     if let Some(own) = self.by_watcher.get_mut(watcher) {
-                        own.remove(&(*kind, Box::from(at)));
+                        own.remove(&(*kind, Arc::from(at)));
                     }
                 }
                 heard.extend(watchers);
@@ -145,33 +159,15 @@ impl WatchTable {
         self.count == 0
     }
 
-    /// Number of watched paths.
-    pub fn path_count(&self) -> usize {
-        let paths: HashSet<_> = self.by_path.iter().flat_map(|by_path| by_path.0.keys()).collect();
-        paths.len()
-    }
-
-    /// Number of connections with watches.
-    pub fn watcher_count(&self) -> usize {
-        self.by_watcher.values().filter(|own| !own.is_empty()).count()
-    }
-
-    /// Every path watched for more than its children, with its watchers, by path: what `wchp`,
-    /// `wchc` and `wchs` speak of.
-    pub fn paths(&self) -> Vec<(&str, Vec<Watcher>)> {
-        let mut paths: std::collections::BTreeMap<&str, Vec<Watcher>> = Default::default();
+    /// Every watch of more than a znode's children, in no order: path and connection. What `wchp`,
+    /// `wchc` and `wchs` speak of. The paths are shared, not copied.
+    pub fn each(&self, mut visit: impl FnMut(&Arc<str>, Watcher)) {
         let kinds = KINDS.into_iter().filter(|kind| *kind != WatchKind::Child);
         for kind in kinds {
             for (path, watchers) in &self.by_path[kind as usize].0 {
-                paths.entry(path).or_default().extend(watchers);
+                watchers.iter().for_each(|watcher| visit(path, *watcher));
             }
         }
-        let tidy = |(path, mut watchers): (_, Vec<Watcher>)| {
-            watchers.sort_unstable();
-            watchers.dedup();
-            (path, watchers)
-        };
-        paths.into_iter().map(tidy).collect()
     }
 }
 
@@ -205,8 +201,27 @@ mod tests {
         }
         assert!(table.remove(WatchKind::PersistentRecursive, "/", 2));
         assert!(!table.remove(WatchKind::PersistentRecursive, "/", 2));
-        table.remove_watcher(1);
+        let gone: Vec<_> = table.take(1).into_iter().collect();
+        table.forget(1, &gone);
         assert_eq!(table.trigger(EventKind::NodeCreated, "/a"), []);
         assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn watches_of_a_connection_that_is_gone_may_fire_before_they_are_forgotten() {
+        let mut table = WatchTable::default();
+        for path in ["/a", "/b"] {
+            table.add(WatchKind::Data, path, 1);
+            table.add(WatchKind::Data, path, 2);
+        }
+        let gone: Vec<_> = table.take(1).into_iter().collect();
+        assert_eq!((gone.len(), table.len()), (2, 4));
+        assert_eq!(table.trigger(EventKind::NodeDataChanged, "/a"), [1, 2]);
+        table.forget(1, &gone);
+        assert_eq!(table.len(), 1);
+        assert_eq!(table.trigger(EventKind::NodeDataChanged, "/b"), [2]);
+        let mut seen = 0;
+        table.each(|_, _| seen += 1);
+        assert_eq!((seen, table.is_empty()), (0, true));
     }
 }

@@ -41,6 +41,17 @@ pub fn digest_id(algorithm: DigestAlgorithm, credentials: &[u8]) -> String {
     format!("{user}:{}", base64::engine::general_purpose::STANDARD.encode(hash))
 }
 
+/// Most identities of one connection: as many as a batch of the log can name.
+pub const MAX_IDENTITIES: usize = 255;
+/// Most bytes of all identities of one connection. They go with its writes, and an `auth` entry of a
+/// list stands for all of them.
+pub const MAX_IDENTITY_BYTES: usize = 64 << 10;
+
+/// A connection has proved to be too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more than {MAX_IDENTITIES} identities or {MAX_IDENTITY_BYTES} bytes of them")]
+pub struct TooMany;
+
 /// The identities of one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identities {
@@ -65,10 +76,20 @@ impl Identities {
     }
 
     /// Adds one, unless it is there.
-    pub fn add(&mut self, id: Id) {
-        if !self.ids.contains(&id) {
-            self.ids.push(id);
+    ///
+    /// # Errors
+    /// If there are too many of them already.
+    pub fn add(&mut self, id: Id) -> Result<(), TooMany> {
+        if self.ids.contains(&id) {
+            return Ok(());
         }
+        let size = |id: &Id| id.scheme.len() + id.id.len();
+        let bytes: usize = self.ids.iter().map(size).sum();
+        if self.ids.len() >= MAX_IDENTITIES || bytes + size(&id) > MAX_IDENTITY_BYTES {
+            return Err(TooMany);
+        }
+        self.ids.push(id);
+        Ok(())
     }
 
     /// All of them.
@@ -165,7 +186,7 @@ mod tests {
         let mut who = Identities::at([127, 0, 0, 1].into(), false);
         let auth = vec![Acl { perms: Perms::READ, id: Id::new("auth", "") }];
         assert_eq!(who.resolve(auth.clone()), Err(TreeError::InvalidAcl));
-        who.add(Id::new("digest", "u:h"));
+        who.add(Id::new("digest", "u:h")).unwrap();
         let resolved = who.resolve(auth).unwrap();
         assert_eq!(resolved, [Acl { perms: Perms::READ, id: Id::new("digest", "u:h") }]);
         for (scheme, id) in [("digest", "u"), ("ip", "x"), ("world", "me"), ("what", "x")] {

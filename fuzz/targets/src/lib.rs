@@ -11,15 +11,19 @@ mod cluster;
 mod config;
 mod import;
 mod log;
+mod net;
 mod storage;
+mod text;
 mod tree;
 mod zookeeper;
 
-pub use cluster::cluster_frame;
+pub use cluster::{cluster_answer, cluster_frame, cluster_handshake, cluster_stream};
 pub use config::config_file;
 pub use import::{import_log, import_snapshot, tidy_up};
 pub use log::{log_batch, log_segment};
+pub use net::{http_request, x509_subject};
 pub use storage::{storage_snapshot, storage_wal};
+pub use text::{zk_identity, zk_quota, zk_reconfig, zk_sasl, zk_word};
 pub use tree::{tree_batch, tree_restore, tree_snapshot};
 pub use zookeeper::{zk_connect, zk_reply, zk_request};
 
@@ -43,6 +47,16 @@ pub const TARGETS: &[Target] = &[
     Target { name: "tree_snapshot", run: tree_snapshot, seeds: tree::snapshots },
     Target { name: "tree_restore", run: tree_restore, seeds: tree::snapshots },
     Target { name: "cluster_frame", run: cluster_frame, seeds: cluster::frames },
+    Target { name: "cluster_answer", run: cluster_answer, seeds: cluster::answers },
+    Target { name: "cluster_handshake", run: cluster_handshake, seeds: cluster::handshakes },
+    Target { name: "cluster_stream", run: cluster_stream, seeds: cluster::streams },
+    Target { name: "zk_sasl", run: zk_sasl, seeds: text::tokens },
+    Target { name: "zk_reconfig", run: zk_reconfig, seeds: text::reconfigs },
+    Target { name: "zk_quota", run: zk_quota, seeds: text::quotas },
+    Target { name: "zk_identity", run: zk_identity, seeds: text::identities },
+    Target { name: "zk_word", run: zk_word, seeds: text::words },
+    Target { name: "http_request", run: http_request, seeds: net::requests },
+    Target { name: "x509_subject", run: x509_subject, seeds: net::certificates },
     Target { name: "storage_wal", run: storage_wal, seeds: storage::journals },
     Target { name: "storage_snapshot", run: storage_snapshot, seeds: storage::snapshots },
     Target { name: "log_batch", run: log_batch, seeds: log::batches },

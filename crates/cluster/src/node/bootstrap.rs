@@ -53,6 +53,11 @@ pub(crate) fn standing_of<D: Disk, S: StateMachine>(
     }
 }
 
+/// Whether another node's answer decodes, for the fuzz targets.
+pub(crate) fn decode_standing(bytes: &[u8]) -> bool {
+    Standing::decode(bytes).is_ok()
+}
+
 impl Standing {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u8(u8::from(self.established) | u8::from(self.forgetful) << 1);

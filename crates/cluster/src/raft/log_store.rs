@@ -19,10 +19,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::wal_worker::Job;
 use super::{Entry, LogId, Types, Vote, codec};
 
-/// Newest entries kept in memory for followers and for applying: most bytes, and always this many.
+/// Newest entries kept in memory for followers and for applying: most bytes, and this many unless
+/// they are large.
 const CACHE_BYTES: usize = 8 << 20;
 const CACHE_MIN: usize = 64;
-/// Most bytes read from disk for one replication request.
+const CACHE_MIN_BYTES: usize = 64 << 20;
+/// Bytes of entries from which one replication request takes no more: it must fit into a frame.
 const READ_BYTES: usize = 4 << 20;
 
 #[derive(Default)]
@@ -113,7 +115,14 @@ impl<D: Disk> LogStore<D> {
             let first = state.cache.front().map_or(u64::MAX, |entry| entry.log_id.index);
             let skip = start.saturating_sub(first) as usize;
             let take = end.saturating_sub(start.max(first)) as usize;
-            let cached: Vec<Entry> = state.cache.iter().skip(skip).take(take).cloned().collect();
+            let mut bytes = 0;
+            let fits = |entry: &&Entry| {
+                let fits = bytes < max_bytes;
+                bytes += codec::entry_tail(entry).len();
+                fits
+            };
+            let cached = state.cache.iter().skip(skip).take(take).take_while(fits);
+            let cached: Vec<Entry> = cached.cloned().collect();
             (start..end.min(first), cached)
         };
         if from_disk.is_empty() {
@@ -226,7 +235,7 @@ impl<D: Disk> RaftLogStorage<Types> for LogStore<D> {
             // no further than what has been flushed.
             let flushed = self.reader.entries().end;
             while state.cache_bytes > CACHE_BYTES
-                && state.cache.len() > CACHE_MIN
+                && (state.cache.len() > CACHE_MIN || state.cache_bytes > CACHE_MIN_BYTES)
                 && state.cache.front().is_some_and(|entry| entry.log_id.index < flushed)
             {
                 if let Some(entry) = state.cache.pop_front() {
@@ -267,5 +276,72 @@ impl<D: Disk> RaftLogStorage<Types> for LogStore<D> {
             }
         }
         self.wait(|done| Job::Purge { to: log_id.index, name, done }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openraft::EntryPayload;
+    use openraft::vote::RaftLeaderId;
+    use polyport_base::Millis;
+    use polyport_storage::WalOptions;
+    use polyport_storage::disk::SimDisk;
+
+    use crate::raft::{Durability, Proposal, WalWorker};
+
+    const LARGE: usize = 1 << 20;
+
+    fn entries(count: u64, bytes: &Bytes) -> Vec<Entry> {
+        let leader_id = openraft::alias::LeaderIdOf::<Types>::new(1, 1);
+        let entry = |index| {
+            let proposal = Proposal { time: Millis(1), bytes: bytes.clone() };
+            Entry::new(LogId { leader_id, index }, EntryPayload::Normal(proposal))
+        };
+        (0..count).map(entry).collect()
+    }
+
+    fn journal() -> (SimDisk, Wal<SimDisk>, Recovered) {
+        let disk = SimDisk::new();
+        let options = WalOptions { prealloc_bytes: 4096, salt: Some(7), ..WalOptions::default() };
+        let (wal, recovered) = Wal::open(disk.clone(), "/log", options).unwrap();
+        (disk, wal, recovered)
+    }
+
+    /// While the disk is slow everything is in memory, and a follower that is behind asks for it.
+    #[tokio::test]
+    async fn a_replication_request_fits_into_a_frame_wherever_the_entries_are() {
+        let (_, wal, recovered) = journal();
+        let (mut log, _unwritten) = LogStore::new(&wal, &recovered).unwrap();
+        log.append(entries(300, &Bytes::from(vec![1; LARGE])), IOFlushed::noop()).await.unwrap();
+        let read = log.limited_get_log_entries(10, 300).await.unwrap();
+        let indexes: Vec<u64> = read.iter().map(|entry| entry.log_id.index).collect();
+        assert_eq!(indexes, (10..10 + (READ_BYTES / LARGE) as u64).collect::<Vec<_>>());
+        // One that is larger than that goes alone.
+        let (_, wal, recovered) = journal();
+        let (mut log, _unwritten) = LogStore::new(&wal, &recovered).unwrap();
+        let huge = Bytes::from(vec![1; 2 * READ_BYTES]);
+        log.append(entries(3, &huge), IOFlushed::noop()).await.unwrap();
+        assert_eq!(log.limited_get_log_entries(0, 3).await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_group_of_large_entries_is_written_in_pieces() {
+        let (disk, wal, recovered) = journal();
+        let (_, _jobs) = LogStore::new(&wal, &recovered).unwrap();
+        let (jobs, receiver) = mpsc::unbounded_channel();
+        let reader = wal.reader();
+        let large = Bytes::from(vec![1; 20 * LARGE]);
+        for index in 0..4 {
+            let entries = vec![(index, Vec::new(), large.clone())];
+            assert!(jobs.send(Job::Append { entries, flushed: IOFlushed::noop() }).is_ok());
+        }
+        drop(jobs);
+        let before = disk.syncs();
+        let durability = Durability { sync: true, slow: std::time::Duration::MAX };
+        WalWorker::new(wal, receiver, durability, Arc::default()).run();
+        assert_eq!(reader.entries(), 0..4);
+        // Two entries are more than is held at once.
+        assert!(disk.syncs() >= before + 2, "{} syncs", disk.syncs() - before);
     }
 }

@@ -41,6 +41,9 @@ pub(crate) enum Job {
 
 /// Most jobs that share one sync.
 const GROUP: usize = 1024;
+/// Bytes of entries from which a group is written in several pieces: the journal holds no more in
+/// memory than this and one entry.
+const GROUP_BYTES: usize = 32 << 20;
 
 /// When what was written counts.
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +143,9 @@ impl<D: Disk> WalWorker<D> {
                     for (index, head, tail) in entries {
                         let parts: [&[u8]; 2] = [&head, &tail];
                         result = result.and_then(|()| self.wal.append(index, &parts));
+                        if self.wal.buffered_bytes() >= GROUP_BYTES {
+                            result = result.and_then(|()| self.wal.flush(self.durability.sync));
+                        }
                     }
                     waiters.push(Waiter::Flushed(flushed));
                 }

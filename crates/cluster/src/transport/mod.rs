@@ -1,5 +1,6 @@
 //! Frames between nodes: ordered, whole, from an authenticated peer, until the connection breaks.
 
+pub(crate) mod fuzzing;
 mod handshake;
 mod tcp;
 

@@ -1,5 +1,6 @@
 //! Frames over TCP: a four-byte length and that many bytes.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -12,11 +13,14 @@ use polyport_net::tls::Mutual;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use super::{Connection, MAX_FRAME, QUEUE, Secret, Transport, handshake};
 
 /// How long connecting or being authenticated may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Connections that are being authenticated at once; one more takes the place of the oldest.
+const STRANGERS: usize = 256;
 
 /// TCP between nodes that share a secret, inside TLS where they have certificates.
 #[derive(Clone, Debug)]
@@ -108,6 +112,7 @@ impl TcpListener {
 
     /// Gives every authenticated connection to `handle`, until the listener fails.
     pub async fn run(self, handle: impl Fn(Connection) + Clone + Send + 'static) {
+        let mut strangers = VecDeque::new();
         loop {
             let (stream, from) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
@@ -119,7 +124,14 @@ impl TcpListener {
                 }
             };
             let (tcp, handle) = (self.tcp.clone(), handle.clone());
-            tokio::spawn(async move {
+            strangers.retain(|stranger: &AbortHandle| !stranger.is_finished());
+            if strangers.len() >= STRANGERS
+                && let Some(oldest) = strangers.pop_front()
+            {
+                // A node is done in a few round trips; who is still here has nothing to show.
+                oldest.abort();
+            }
+            let answered = tokio::spawn(async move {
                 match tokio::time::timeout(PATIENCE, tcp.answer(stream)).await {
                     Ok(Ok(stream)) => handle(spawn(stream)),
                     // A peer that gave up while this node was starting.
@@ -130,6 +142,7 @@ impl TcpListener {
                     Err(_) => tracing::warn!(%from, "node connection refused: silent"),
                 }
             });
+            strangers.push_back(answered.abort_handle());
         }
     }
 }
@@ -197,7 +210,7 @@ async fn write_frames(
     write.shutdown().await
 }
 
-async fn read_frames(
+pub(crate) async fn read_frames(
     mut read: impl AsyncRead + Unpin,
     incoming: &mpsc::Sender<Bytes>,
 ) -> io::Result<()> {
@@ -263,6 +276,72 @@ mod tests {
         let error = Tcp::new(Secret::new("wrong")).connect(&address).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
         assert!(accepted.try_recv().is_err());
+    }
+
+    /// Reads until the other side ends the connection, however it does that.
+    async fn gone(stream: &mut TcpStream) {
+        while stream.read(&mut [0; 64]).await.is_ok_and(|len| len > 0) {}
+    }
+
+    #[tokio::test]
+    async fn strangers_that_hold_the_door_are_pushed_out_by_nodes() {
+        let (address, mut accepted) = listener("s").await;
+        let mut strangers = Vec::new();
+        for _ in 0..STRANGERS {
+            strangers.push(TcpStream::connect(&address).await.unwrap());
+        }
+        let since = tokio::time::Instant::now();
+        for _ in 0..2 {
+            Tcp::new(Secret::new("s")).connect(&address).await.unwrap();
+            accepted.recv().await.unwrap();
+        }
+        gone(&mut strangers[0]).await;
+        // Not because its time was up.
+        assert!(since.elapsed() < PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_handshake_or_was_one_before_is_refused() {
+        let (address, mut accepted) = listener("s").await;
+        // What a node says, as somebody between the two would hear it.
+        let between = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = between.local_addr().unwrap().to_string();
+        let node = tokio::spawn(async move { Tcp::new(Secret::new("s")).connect(&here).await });
+        let (mut client, _) = between.accept().await.unwrap();
+        let mut server = TcpStream::connect(&address).await.unwrap();
+        let (mut hello, mut answer, mut proof) = ([0; 36], [0; 64], [0; 32]);
+        client.read_exact(&mut hello).await.unwrap();
+        server.write_all(&hello).await.unwrap();
+        server.read_exact(&mut answer).await.unwrap();
+        client.write_all(&answer).await.unwrap();
+        client.read_exact(&mut proof).await.unwrap();
+        server.write_all(&proof).await.unwrap();
+        node.await.unwrap().unwrap();
+        accepted.recv().await.unwrap();
+        // The same again, all at once; its pieces alone; the server's own proof sent back; rubbish;
+        // and a frame's length where a handshake is awaited.
+        let again = [&hello[..], &proof].concat();
+        let echo = [&hello[..4], &answer].concat();
+        let rubbish = vec![0xff; 4096];
+        let frame = [&(MAX_FRAME as u32).to_be_bytes()[..], &[0; 4096]].concat();
+        for said in
+            [&again[..], &echo, &rubbish, &frame, b"GET / HTTP/1.1\r\nhost: hostname\r\n\r\n"]
+        {
+            let mut stream = TcpStream::connect(&address).await.unwrap();
+            stream.write_all(said).await.unwrap();
+            gone(&mut stream).await;
+        }
+        assert!(accepted.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_frame_longer_than_allowed_ends_the_connection() {
+        let (address, mut accepted) = listener("s").await;
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        handshake::connect(&mut stream, &Secret::new("s")).await.unwrap();
+        let mut theirs = accepted.recv().await.unwrap();
+        stream.write_all(&(MAX_FRAME as u32 + 1).to_be_bytes()).await.unwrap();
+        assert_eq!(theirs.receiver.recv().await, None);
     }
 
     /// A node's certificate of an authority of its own making, for 127.0.0.1.

@@ -9,7 +9,7 @@ pub struct WalOptions {
     pub prealloc_bytes: u32,
     /// A new segment is begun before one would pass this many bytes. At most 1 GiB. Default 64 MiB.
     pub segment_bytes: u32,
-    /// The largest payload of one record in bytes. At most 1 GiB. Default 64 MiB.
+    /// The largest payload of one record in bytes. At most 1 GiB. Default 224 MiB.
     pub max_record_bytes: u32,
     /// Makes a new journal's checksums unforeseeable. `None` takes it from the operating system;
     /// simulations give one.
@@ -24,7 +24,7 @@ impl Default for WalOptions {
         WalOptions {
             prealloc_bytes: 64 * MIB,
             segment_bytes: 64 * MIB,
-            max_record_bytes: 64 * MIB,
+            max_record_bytes: 224 * MIB,
             salt: None,
         }
     }

@@ -18,7 +18,8 @@ use crate::access::Identities;
 use crate::command::{BatchBuilder, Command, Submitter};
 use crate::watch::Watcher;
 
-/// Most bytes of a batch, about: one more command may follow.
+/// A batch of so many bytes takes no further command, however long it has to wait for its turn. An
+/// entry of the journal, and a frame between nodes, is no longer than this and one command.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 
 /// Whom to tell about a command.
@@ -47,6 +48,8 @@ pub(super) struct Outbox {
     proposals: Proposals,
     builder: BatchBuilder,
     pending: Vec<Pending>,
+    /// Batches that take no more and wait for room in the window, oldest first.
+    full: VecDeque<(BatchBuilder, Vec<Pending>)>,
     /// Batches on their way: sequence, when it was sent, and whom to tell.
     in_flight: VecDeque<(u64, Instant, Vec<Pending>)>,
     /// Once it has been opened.
@@ -75,6 +78,7 @@ impl Outbox {
             proposals,
             builder: BatchBuilder::default(),
             pending: Vec::new(),
+            full: VecDeque::new(),
             in_flight: VecDeque::new(),
             origin: None,
             next_sequence: 0,
@@ -98,6 +102,7 @@ impl Outbox {
     /// here; the caller interrupts all subscribers.
     pub(super) fn reopen(&mut self) {
         self.in_flight.clear();
+        self.full.clear();
         self.pending.clear();
         self.builder = BatchBuilder::default();
         self.building += 1;
@@ -124,11 +129,19 @@ impl Outbox {
 
     pub(super) fn outstanding(&self) -> usize {
         let waiting: usize = self.in_flight.iter().map(|(_, _, pending)| pending.len()).sum();
-        waiting + self.pending.len()
+        let full: usize = self.full.iter().map(|(_, pending)| pending.len()).sum();
+        waiting + full + self.pending.len()
     }
 
     /// Sends what has gathered, unless it is to gather for longer.
     pub(super) fn flush(&mut self) {
+        let Some(origin) = self.origin else { return };
+        while self.in_flight.len() < self.window
+            && let Some((mut full, pending)) = self.full.pop_front()
+        {
+            let batch = full.finish(origin, self.next_sequence);
+            self.sent(&batch, pending);
+        }
         if self.builder.is_empty() || self.in_flight.len() >= self.window {
             return;
         }
@@ -141,7 +154,7 @@ impl Outbox {
 
     /// Until when commands are to wait for others.
     fn held_until(&self) -> Option<Instant> {
-        let held = !self.flush_delay.is_zero() && self.builder.byte_len() < MAX_BATCH_BYTES;
+        let held = !self.flush_delay.is_zero();
         self.flushed.filter(|_| held).map(|flushed| flushed + self.flush_delay)
     }
 
@@ -154,11 +167,23 @@ impl Outbox {
         let Some(origin) = self.origin else { return };
         let batch = self.builder.finish(origin, self.next_sequence);
         let pending = std::mem::take(&mut self.pending);
-        self.in_flight.push_back((self.next_sequence, Instant::now(), pending));
-        self.proposals.push(self.base + self.next_sequence + 1, &batch);
-        self.next_sequence += 1;
         self.building += 1;
+        self.sent(&batch, pending);
+    }
+
+    fn sent(&mut self, batch: &[u8], pending: Vec<Pending>) {
+        self.in_flight.push_back((self.next_sequence, Instant::now(), pending));
+        self.proposals.push(self.base + self.next_sequence + 1, batch);
+        self.next_sequence += 1;
         self.flushed = Some(Instant::now());
+    }
+
+    /// The batch being built takes no more, and waits for its turn.
+    fn seal(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        self.full.push_back((std::mem::take(&mut self.builder), pending));
+        self.building += 1;
+        self.flush();
     }
 
     /// A batch of ours is being applied: when it was sent and whom to tell.
@@ -208,11 +233,11 @@ impl Outbox {
         }
         self.builder.push(place.number, command);
         self.pending.push(pending);
-        if self.is_full() {
+        if self.is_full() && self.full.is_empty() && self.origin.is_some() {
             // Neither the window nor a delay holds it.
             self.send();
-        } else if self.builder.byte_len() >= MAX_BATCH_BYTES {
-            self.flush();
+        } else if self.is_full() || self.builder.byte_len() >= MAX_BATCH_BYTES {
+            self.seal();
         }
     }
 }

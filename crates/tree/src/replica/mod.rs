@@ -195,6 +195,9 @@ impl Unstarted {
     }
 }
 
+/// Watches of a connection that is gone which are forgotten while everybody waits.
+const WATCHES_AT_ONCE: usize = 4096;
+
 impl Replica {
     /// A subscriber's number, for watches and submissions.
     pub fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> Watcher {
@@ -225,10 +228,17 @@ impl Replica {
 
     /// Forgets a subscriber and its watches. Its session stays.
     pub fn unsubscribe(&self, watcher: Watcher) {
-        let mut local = self.shared.local.lock();
-        local.subscribers.remove(&watcher);
-        local.watches.remove_watcher(watcher);
-        local.attached.retain(|_, attached| *attached != watcher);
+        let watches: Vec<_> = {
+            let mut local = self.shared.local.lock();
+            local.subscribers.remove(&watcher);
+            local.attached.retain(|_, attached| *attached != watcher);
+            local.watches.take(watcher)
+        }
+        .into_iter()
+        .collect();
+        for piece in watches.chunks(WATCHES_AT_ONCE) {
+            self.shared.local.lock().watches.forget(watcher, piece);
+        }
     }
 
     /// Reads. What the guard shows does not change while it is held; keep it short.

@@ -358,7 +358,8 @@ fn watch_summary(asking: &Asking<'_>) -> Answer {
 fn watches(asking: &Asking<'_>) -> Answer {
     let mut sessions = Fields::default();
     for (session, paths) in Watched::of(asking.server).by_session {
-        sessions = sessions.with(session.to_string(), paths.into_iter().collect::<Json>());
+        let paths = paths.iter().map(|path| path.to_string());
+        sessions = sessions.with(session.to_string(), paths.collect::<Json>());
     }
     Fields::default().with("session_id_to_watched_paths", sessions).into()
 }
@@ -366,7 +367,7 @@ fn watches(asking: &Asking<'_>) -> Answer {
 fn watches_by_path(asking: &Asking<'_>) -> Answer {
     let mut paths = Fields::default();
     for (path, sessions) in Watched::of(asking.server).by_path {
-        paths = paths.with(path, sessions.into_iter().collect::<Json>());
+        paths = paths.with(path.to_string(), sessions.into_iter().collect::<Json>());
     }
     Fields::default().with("path_to_session_ids", paths).into()
 }

@@ -328,9 +328,9 @@ mod tests {
     #[test]
     fn users_are_named_without_their_proof() {
         let mut who = Identities::at([10, 0, 0, 7].into(), false);
-        who.add(Id::new("super", ""));
-        who.add(Id::new("digest", "bob:hash"));
-        who.add(Id::new("sasl", "carol"));
+        who.add(Id::new("super", "")).unwrap();
+        who.add(Id::new("digest", "bob:hash")).unwrap();
+        who.add(Id::new("sasl", "carol")).unwrap();
         let asker = Asker { session: 1, ip: [10, 0, 0, 7].into(), who: Arc::new(who) };
         assert_eq!(asker.users().as_deref(), Some("10.0.0.7,bob,carol"));
     }

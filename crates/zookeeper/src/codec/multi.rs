@@ -158,17 +158,27 @@ pub type MultiResult = Result<(OpCode, Response), ErrorCode>;
 /// Writes a multi's or multiRead's reply.
 pub fn encode_results(results: &[MultiResult], out: &mut impl BufMut) {
     for result in results {
-        match result {
-            Ok((op, response)) => {
-                MultiHeader { op: (*op).into(), done: false, err: 0 }.encode(out);
-                response.encode(out);
-            }
-            Err(code) => {
-                MultiHeader { op: -1, done: false, err: code.0 }.encode(out);
-                out.put_i32(code.0);
-            }
+        encode_result(result, out);
+    }
+    encode_end(out);
+}
+
+/// Writes one result.
+pub fn encode_result(result: &MultiResult, out: &mut impl BufMut) {
+    match result {
+        Ok((op, response)) => {
+            MultiHeader { op: (*op).into(), done: false, err: 0 }.encode(out);
+            response.encode(out);
+        }
+        Err(code) => {
+            MultiHeader { op: -1, done: false, err: code.0 }.encode(out);
+            out.put_i32(code.0);
         }
     }
+}
+
+/// Writes what follows the last result.
+pub fn encode_end(out: &mut impl BufMut) {
     MultiHeader::END.encode(out);
 }
 

@@ -10,6 +10,7 @@ mod quotas;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use polyport_cluster::node::Standing;
@@ -114,23 +115,27 @@ pub(crate) fn directory_bytes(dir: &str) -> u64 {
 /// Data watches, persistent ones among them: what the watch commands speak of.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    pub(crate) by_path: BTreeMap<String, BTreeSet<SessionId>>,
-    pub(crate) by_session: BTreeMap<SessionId, BTreeSet<String>>,
+    pub(crate) by_path: BTreeMap<Arc<str>, BTreeSet<SessionId>>,
+    pub(crate) by_session: BTreeMap<SessionId, BTreeSet<Arc<str>>>,
 }
 
 impl Watched {
     pub(crate) fn of(server: &Server) -> Self {
         let clients = server.clients();
         let sessions: HashMap<_, _> = clients.iter().map(|c| (c.watcher, c.session)).collect();
-        let mut watched = Self::default();
+        // Nothing is written while they are listed, so they are put in order afterwards.
+        let mut all = Vec::new();
         server.replica().view(|view| {
-            for (path, watchers) in view.watches.paths() {
-                for session in watchers.iter().filter_map(|watcher| sessions.get(watcher)) {
-                    watched.by_path.entry(path.to_owned()).or_default().insert(*session);
-                    watched.by_session.entry(*session).or_default().insert(path.to_owned());
-                }
-            }
+            all.reserve(view.watches.len());
+            view.watches.each(|path, watcher| all.push((path.clone(), watcher)));
         });
+        let mut watched = Self::default();
+        for (path, watcher) in all {
+            if let Some(session) = sessions.get(&watcher) {
+                watched.by_path.entry(path.clone()).or_default().insert(*session);
+                watched.by_session.entry(*session).or_default().insert(path);
+            }
+        }
         watched
     }
 

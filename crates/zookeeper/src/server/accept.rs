@@ -90,7 +90,9 @@ impl Port {
                     continue;
                 }
             };
-            match self.admission.admit(peer.ip()) {
+            let descriptors = &self.server.shared.descriptors;
+            let admitted = self.admission.admit(peer.ip());
+            match admitted.and_then(|port| Ok((port, descriptors.admit(peer.ip())?))) {
                 Ok(admitted) => {
                     tokio::spawn(self.clone().serve(stream, peer, admitted));
                 }
@@ -102,7 +104,7 @@ impl Port {
         }
     }
 
-    async fn serve(self, stream: TcpStream, address: SocketAddr, _admitted: Admitted) {
+    async fn serve(self, stream: TcpStream, address: SocketAddr, _admitted: (Admitted, Admitted)) {
         let settings = self.server.settings();
         let deadline = Instant::now() + settings.handshake_timeout;
         let prepared = stream.set_nodelay(true).and_then(|()| match settings.tcp_keep_alive {

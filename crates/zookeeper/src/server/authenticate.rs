@@ -15,7 +15,7 @@ use super::accept::Peer;
 use super::connection::Connection;
 use super::outbound::{Ending, Queued};
 use super::{Happened, Server, Settings};
-use crate::auth::{DigestAlgorithm, Identities, digest_id};
+use crate::auth::{DigestAlgorithm, Identities, TooMany, digest_id};
 use crate::codec::jute::Put;
 use crate::codec::{ErrorCode, OpCode, ReplyHeader, Request};
 use crate::sasl::{DigestMd5, NONCE_BYTES, Realm};
@@ -66,17 +66,19 @@ pub(super) fn arrives(settings: &Settings, peer: &Peer) -> Identities {
     if settings.authentication.no_digest {
         who = who.without_digest();
     }
-    if let Some(subject) = &peer.subject {
-        add_subject(settings, &mut who, subject);
+    if let Some(subject) = &peer.subject
+        && let Err(reason) = add_subject(settings, &mut who, subject)
+    {
+        tracing::warn!(peer = %peer.address, %reason, "the certificate's subject counts for nothing");
     }
     who
 }
 
-fn add_subject(settings: &Settings, who: &mut Identities, subject: &str) {
+fn add_subject(settings: &Settings, who: &mut Identities, subject: &str) -> Result<(), TooMany> {
     if settings.authentication.x509_super_user.as_deref() == Some(subject) {
-        who.add(Id::new("super", subject));
+        who.add(Id::new("super", subject))?;
     }
-    who.add(Id::new("x509", subject));
+    who.add(Id::new("x509", subject))
 }
 
 /// Why opcode 100 fails.
@@ -88,6 +90,8 @@ pub(crate) enum Refusal {
     Empty,
     #[error("another ensemble is meant")]
     Ensemble,
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
 }
 
 /// What is known of whoever says who he is.
@@ -111,14 +115,14 @@ pub(crate) fn identify(
         "digest" if !rules.no_digest => {
             let id = digest_id(rules.digest_algorithm, auth.ok_or(Refusal::Empty)?);
             if rules.super_digest.as_deref() == Some(id.as_str()) {
-                who.add(Id::new("super", ""));
+                who.add(Id::new("super", ""))?;
             }
-            who.add(Id::new("digest", id));
+            who.add(Id::new("digest", id))?;
         }
-        "ip" => who.add(Id::new("ip", claim.address.to_canonical().to_string())),
+        "ip" => who.add(Id::new("ip", claim.address.to_canonical().to_string()))?,
         "x509" => {
             let subject = claim.subject.ok_or(Refusal::Empty)?;
-            add_subject(settings, who, subject);
+            add_subject(settings, who, subject)?;
         }
         // A client that names no ensemble, or a server that has no name, does not mind.
         "ensemble" => {
@@ -205,13 +209,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 if let Some(user) = step.user {
                     tracing::info!(%peer, user, "authenticated by SASL");
                     let mut who = (**self.outbound.who.lock()).clone();
-                    match &rules.super_user {
-                        Some(name) if *name == user => who.add(Id::new("super", "")),
+                    let rank = match &rules.super_user {
+                        Some(name) if *name == user => Some("super"),
                         // As ZooKeeper's provider, where nobody else is named.
-                        None if user == "super" => who.add(Id::new(ANY_SASL, "")),
-                        _ => {}
+                        None if user == "super" => Some(ANY_SASL),
+                        _ => None,
+                    };
+                    let ids = rank.map(|scheme| Id::new(scheme, ""));
+                    let mut ids = ids.into_iter().chain([Id::new("sasl", user)]);
+                    if let Err(reason) = ids.try_for_each(|id| who.add(id)) {
+                        self.server.stats().count(Happened::AuthFailed);
+                        tracing::warn!(%peer, %reason, "SASL authentication failed");
+                        let body = |out: &mut Vec<u8>| out.put_opt_buffer(None);
+                        return self.last_words(xid, ErrorCode::AUTH_FAILED, body);
                     }
-                    who.add(Id::new("sasl", user));
                     self.is(who);
                 }
                 self.sasl_reply(xid, Some(step.token));

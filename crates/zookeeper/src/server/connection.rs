@@ -118,7 +118,7 @@ where
             | Ended::LargeRequest(_)
             | Ended::Stale
             | Ended::Refused(_)
-            | Ended::By(Ending::TooSlow)
+            | Ended::By(Ending::TooSlow | Ending::TooLong)
             | Ended::Stalled => {
                 tracing::warn!(peer = %address, session, reason = %ended, "connection closed");
             }
@@ -227,8 +227,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             self.server.stats().received(1);
             self.counters.received.fetch_add(1, Ordering::Relaxed);
+            // Some lists are long; whoever asks for them keeps nobody else from running.
+            let (server, input) = (self.server.clone(), self.input.clone());
             let secure = self.peer.secure;
-            let answer = four_letter::answer(self.server, word, &self.input, secure);
+            let answer = move || four_letter::answer(&server, word, &input, secure);
+            let answer = tokio::task::spawn_blocking(answer).await.map_err(io::Error::other)?;
             self.server.stats().sent();
             self.stream.write_all(answer.as_bytes()).await?;
             self.stream.flush().await?;

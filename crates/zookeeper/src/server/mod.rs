@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use polyport_net::admission::Admission;
 use polyport_net::tls;
 use polyport_tree::replica::Replica;
 
@@ -34,6 +35,8 @@ pub use authenticate::Authentication;
 pub(crate) use authenticate::{Claim, identify};
 pub(crate) use clients::Client;
 pub use connect_throttle::ConnectThrottle;
+#[doc(hidden)]
+pub use four_letter::word;
 pub use load::Limits;
 pub use stats::{Happened, Stats, TRACE_MASK};
 
@@ -55,6 +58,9 @@ pub struct Settings {
     pub max_client_connections: usize,
     /// Most connections, for each port; 0 for any number.
     pub max_connections: usize,
+    /// Most connections of all ports together, whatever each may take: what the process has
+    /// descriptors for. 0 for any number.
+    pub max_descriptors: usize,
     /// `jute.maxbuffer`: longest request, in bytes.
     pub max_frame: usize,
     /// Four-letter words that are answered; `*` for all.
@@ -128,6 +134,7 @@ impl Default for Settings {
             max_session_timeout: tick * 20,
             max_client_connections: 60,
             max_connections: 0,
+            max_descriptors: 0,
             max_frame: crate::codec::DEFAULT_MAX_FRAME,
             four_letter_words: vec!["srvr".to_owned()],
             handshake_timeout: Duration::from_secs(10),
@@ -186,6 +193,7 @@ struct Shared {
     gone: tokio::sync::Notify,
     load: Arc<Load>,
     connect_throttle: Throttle,
+    descriptors: Arc<Admission>,
 }
 
 impl Server {
@@ -199,6 +207,7 @@ impl Server {
         let (draining, _) = tokio::sync::watch::channel(false);
         let load = Arc::new(Load::new(settings.limits.clone()));
         let connect_throttle = Throttle::new(settings.connect_throttle, Instant::now());
+        let descriptors = Admission::new(settings.max_descriptors, 0);
         Self {
             shared: Arc::new(Shared {
                 settings,
@@ -214,6 +223,7 @@ impl Server {
                 gone: tokio::sync::Notify::new(),
                 load,
                 connect_throttle,
+                descriptors,
             }),
         }
     }

@@ -76,6 +76,8 @@ pub(super) enum Ending {
     Interrupted,
     /// The client does not read what it asks for.
     TooSlow,
+    /// The client asked for an answer longer than it could be owed.
+    TooLong,
     /// The client may not go on.
     Refused,
 }
@@ -128,6 +130,11 @@ impl Outbound {
             counters: Arc::default(),
             limit,
         }
+    }
+
+    /// Most bytes owed before the client counts as too slow.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Works on what is owed. The machine, if it is locked at all, is locked before.

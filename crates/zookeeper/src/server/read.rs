@@ -8,7 +8,7 @@ use polyport_tree::watch::{WatchKind, WatchTable};
 use polyport_tree::{Acl, EventKind, Perms, TreeError, path};
 use polyport_wire::Cursor;
 
-use super::outbound::{Outbound, Owed, session_of};
+use super::outbound::{Ending, Outbound, Owed, session_of};
 use crate::auth::Identities;
 use crate::codec::jute::Put;
 use crate::codec::multi::{self, MultiReadOp};
@@ -42,6 +42,8 @@ struct Reader<'a, 'b> {
     place: &'a mut Place<'b>,
     outbound: &'a Outbound,
     who: &'a Identities,
+    /// The answer has become longer than what any client may leave unread.
+    too_long: bool,
 }
 
 /// Answers one request (header and body); one that is none ends the connection.
@@ -72,7 +74,7 @@ pub(super) fn answer(
     };
     let start = owed.bytes.len();
     let mut missed = Vec::new();
-    let mut reader = Reader { place, outbound, who };
+    let mut reader = Reader { place, outbound, who, too_long: false };
     owed.frame(|out| {
         ReplyHeader { xid, zxid, err: ErrorCode::OK }.encode(out);
         let body = out.len();
@@ -82,6 +84,11 @@ pub(super) fn answer(
             out[body - 4..body].copy_from_slice(&ErrorCode::from(error).0.to_be_bytes());
         }
     });
+    if reader.too_long {
+        owed.bytes.truncate(start);
+        owed.ending.get_or_insert(Ending::TooLong);
+        return;
+    }
     if !missed.is_empty() {
         // What a reconnecting client missed comes before the answer to its setWatches.
         let reply = owed.bytes.split_off(start);
@@ -149,8 +156,15 @@ impl Reader<'_, '_> {
             }
             Request::GetAcl { path } => self.acl(path, out)?,
             Request::MultiRead(ops) => {
-                let results = ops.iter().map(|op| self.multi_read(op));
-                multi::encode_results(&results.collect::<Vec<_>>(), out);
+                for op in ops {
+                    multi::encode_result(&self.multi_read(op), out);
+                    // A request of many small reads can ask for a thousand times its own length.
+                    if out.len() > self.outbound.limit() {
+                        self.too_long = true;
+                        break;
+                    }
+                }
+                multi::encode_end(out);
             }
             Request::SetWatches(lists) => self.set_watches(lists, missed),
             Request::SetWatches2(lists) => self.set_watches(lists, missed),

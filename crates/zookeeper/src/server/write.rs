@@ -9,6 +9,10 @@ use crate::codec::multi::MultiOp;
 use crate::codec::request::Create;
 use crate::codec::{OpCode, Request};
 
+/// Most bytes of the access control lists of one multi, as the log holds them. An `auth` entry of a
+/// few bytes stands for all that the client has proved, and a multi has room for thousands.
+const MAX_LIST_BYTES: usize = 16 << 20;
+
 /// Whether a request goes through the log.
 pub(super) fn is_write(op: OpCode) -> bool {
     matches!(
@@ -58,8 +62,13 @@ pub(super) fn command<'a>(
         Request::Multi(ops) => {
             let mut writes = Vec::with_capacity(ops.len());
             let mut codes = Vec::with_capacity(ops.len());
+            let mut list_bytes = 0;
             for op in ops {
                 let (write, code) = multi(op, who, ttl);
+                list_bytes += own_list_bytes(&write);
+                if list_bytes > MAX_LIST_BYTES {
+                    return Err(TreeError::BadArguments);
+                }
                 writes.push(write);
                 codes.push(code);
             }
@@ -68,6 +77,16 @@ pub(super) fn command<'a>(
         // The server alone may delete containers.
         _ => return Err(TreeError::Unimplemented),
     })
+}
+
+/// Bytes of the names in a write's access control list.
+fn own_list_bytes(write: &TreeWrite<'_>) -> usize {
+    match write {
+        TreeWrite::Create { acl, .. } => {
+            acl.iter().map(|entry| 12 + entry.id.scheme.len() + entry.id.id.len()).sum()
+        }
+        _ => 0,
+    }
 }
 
 fn create<'a>(asked: Create<'a>, who: &Identities, ttl: bool) -> Result<TreeWrite<'a>, TreeError> {
@@ -118,5 +137,44 @@ fn multi<'a>(op: MultiOp<'a>, who: &Identities, ttl: bool) -> (TreeWrite<'a>, Op
             (TreeWrite::SetData { path, data, version }, OpCode::SetData)
         }
         MultiOp::Check { path, version } => (TreeWrite::Check { path, version }, OpCode::Check),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::{MAX_IDENTITIES, MAX_IDENTITY_BYTES};
+    use polyport_tree::{Acl, Id, Perms};
+
+    fn creations(count: usize) -> Request<'static> {
+        let acl = vec![Acl { perms: Perms::ALL, id: Id::new("auth", "") }];
+        let create =
+            Create { op: OpCode::Create, path: "/a", data: None, acl, flags: 0, ttl_ms: 0 };
+        Request::Multi(vec![MultiOp::Create(create); count])
+    }
+
+    #[test]
+    fn a_multi_cannot_grow_beyond_what_the_log_takes() {
+        let mut who = Identities::default();
+        for number in 0..8 {
+            let name = format!("{number}:{}", "x".repeat(MAX_IDENTITY_BYTES / 8 - 10));
+            who.add(Id::new("digest", name)).unwrap();
+        }
+        assert!(command(creations(200), &who, true).is_ok());
+        assert_eq!(command(creations(1000), &who, true).err(), Some(TreeError::BadArguments));
+    }
+
+    #[test]
+    fn what_one_connection_proves_has_a_limit() {
+        let mut many = Identities::default();
+        for number in 0..MAX_IDENTITIES {
+            many.add(Id::new("digest", format!("{number}:h"))).unwrap();
+        }
+        assert!(many.add(Id::new("digest", "one:more")).is_err());
+        // The same again is not one more.
+        assert!(many.add(Id::new("digest", "0:h")).is_ok());
+        let mut long = Identities::default();
+        assert!(long.add(Id::new("digest", "x".repeat(MAX_IDENTITY_BYTES))).is_err());
+        assert!(long.ids().is_empty());
     }
 }

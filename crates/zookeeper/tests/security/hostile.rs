@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use polyport_tree::Acl;
+use polyport_tree::{Acl, Id, Perms};
+use polyport_zookeeper::codec::multi::{MultiOp, MultiReadOp};
+use polyport_zookeeper::codec::request::Create;
 use polyport_zookeeper::codec::{ErrorCode, OpCode, Request, RequestHeader};
 use polyport_zookeeper::server::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -195,5 +197,60 @@ async fn a_request_in_drops_does_not_keep_a_session_alive() {
         }
     };
     tokio::time::timeout(PATIENCE, drip).await.expect("the session ends");
+    node.still_works().await;
+}
+
+#[tokio::test]
+async fn many_small_reads_in_one_request_do_not_buy_an_endless_answer() {
+    let max_unread = 4 << 20;
+    let node = Node::start(Settings { max_unread, ..Settings::default() }).await;
+    let mut client = node.client().await;
+    client.create("/large", &vec![1; 500_000]).await;
+    let reads = |count| Request::MultiRead(vec![MultiReadOp::GetData { path: "/large" }; count]);
+    let (error, body) = client.ask(&reads(4)).await.unwrap();
+    assert_eq!((error, body.len() > 2_000_000), (ErrorCode::OK, true));
+    // Twenty gigabytes, if they were put together first.
+    client.send(&reads(40_000)).await;
+    assert_eq!(client.frame().await, None);
+    node.still_works().await;
+}
+
+/// What one connection has proved goes to the log with its writes; the journal's writer stops the
+/// node where a record is too long for it.
+#[tokio::test]
+async fn who_proves_ever_more_is_sent_away_and_the_node_lives() {
+    let node = Node::start(Settings::default()).await;
+    let mut client = node.client().await;
+    let mut proved = 0;
+    let refused = loop {
+        let credentials = format!("{proved}{}:x", "u".repeat(10_000));
+        let auth = Request::Auth { scheme: "digest", auth: Some(credentials.as_bytes()) };
+        match client.error(&auth).await {
+            ErrorCode::OK => proved += 1,
+            refused => break refused,
+        }
+    };
+    assert_eq!((refused, proved), (ErrorCode::AUTH_FAILED, 6));
+    assert_eq!(client.frame().await, None);
+    // Nor does a multi multiply what is allowed.
+    let mut client = node.client().await;
+    for number in 0..6 {
+        let credentials = format!("{number}{}:x", "u".repeat(10_000));
+        let auth = Request::Auth { scheme: "digest", auth: Some(credentials.as_bytes()) };
+        assert_eq!(client.error(&auth).await, ErrorCode::OK);
+    }
+    let acl = vec![Acl { perms: Perms::ALL, id: Id::new("auth", "") }];
+    let creation = |count| {
+        let create = Create {
+            op: OpCode::Create,
+            path: "/never",
+            data: None,
+            acl: acl.clone(),
+            flags: 0,
+            ttl_ms: 0,
+        };
+        Request::Multi(vec![MultiOp::Create(create); count])
+    };
+    assert_eq!(client.error(&creation(2000)).await, ErrorCode::BAD_ARGUMENTS);
     node.still_works().await;
 }

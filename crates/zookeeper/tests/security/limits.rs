@@ -42,6 +42,36 @@ async fn connections_are_counted_before_they_say_a_word() {
 }
 
 #[tokio::test]
+async fn all_ports_together_leave_some_descriptors() {
+    let node = Node::start(Settings { max_descriptors: 3, ..Settings::default() }).await;
+    let other = node.server.listen("127.0.0.1:0").await.unwrap();
+    let mut clients = Vec::new();
+    for port in [node.port, other, node.port] {
+        clients.push(Client::over(TcpStream::connect(port).await.unwrap()).await.unwrap());
+    }
+    for port in [node.port, other] {
+        assert!(Client::over(TcpStream::connect(port).await.unwrap()).await.is_none());
+    }
+    // Whoever is in stays in, and leaves the place to the next.
+    clients[0].create("/inside", b"").await;
+    drop(clients);
+    let stats = node.stats();
+    while stats.connections() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let free = async {
+        while admitted(&node).await.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), free).await.unwrap();
+    while stats.connections() > 0 {
+        tokio::task::yield_now().await;
+    }
+    node.still_works().await;
+}
+
+#[tokio::test]
 async fn handshakes_cost_tokens() {
     let connect_throttle = ConnectThrottle {
         max_tokens: 2,

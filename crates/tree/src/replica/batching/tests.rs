@@ -3,6 +3,7 @@
 use polyport_base::clock::SystemClock;
 
 use super::*;
+use crate::command::Write;
 use crate::replica::Unstarted;
 
 /// An outbox that was given its origin, and what leaves it.
@@ -85,4 +86,33 @@ async fn a_full_batch_does_not_wait_for_the_delay() {
     assert_eq!((proposals.len(), shared.outbox.lock().pending.len()), (1, 3));
     shared.write(1);
     assert_eq!((proposals.len(), shared.outbox.lock().pending.len()), (2, 0));
+}
+
+/// A journal has a longest record, and whoever leads stops if it is handed a longer one.
+#[test]
+fn batches_stay_small_however_long_their_answers_take() {
+    const DATA: usize = 1_000_000;
+    let (shared, _) = opened(Settings { window: 2, ..settings() });
+    let mut outbox = shared.outbox.lock();
+    let data = vec![0; DATA];
+    let who = Identities { ids: Vec::new(), bypass: true };
+    let from = Submitter { session: 1, connection: 1, who, enforce_quota: false };
+    let mut place = Place::default();
+    for _ in 0..100 {
+        let write = Write::SetData { path: "/a", data: Some(&data), version: -1 };
+        let nobody = Pending { subscriber: None, token: 0 };
+        outbox.push(&mut place, &from, &Command::Write(write), nobody);
+        // Whatever leaves is no longer than this and one more command.
+        assert!(outbox.builder.byte_len() < MAX_BATCH_BYTES);
+        // And what is on its way, all of which may have to be sent again, is little.
+        assert!(outbox.in_flight.len() <= 2);
+    }
+    assert_eq!(outbox.outstanding(), 100);
+    let mut told = 0;
+    for sequence in 0.. {
+        let Some((_, pending)) = outbox.applied(sequence) else { break };
+        told += pending.len();
+        outbox.flush();
+    }
+    assert_eq!((told, outbox.outstanding()), (100, 0));
 }

@@ -21,7 +21,7 @@ const WORDS: [&str; 19] = [
 pub(super) const STMK_BYTES: usize = 12;
 
 /// The word at the start of a connection, if it is one.
-pub(super) fn word(input: &[u8]) -> Option<&'static str> {
+pub fn word(input: &[u8]) -> Option<&'static str> {
     WORDS.into_iter().find(|word| input.starts_with(word.as_bytes()))
 }
 
