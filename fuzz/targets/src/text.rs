@@ -59,7 +59,7 @@ pub fn zk_reconfig(bytes: &[u8]) {
 
 pub(crate) fn reconfigs() -> Vec<Vec<u8>> {
     [
-        "server.2=h2:2888:3888:participant;0.0.0.0:2181,server.3=[::1]:1:2:observer;3\0001\0",
+        "server.2=h2:2888:3888:participant;0.0.0.0:2181,server.3=[::1]:1:2:observer;3\x00001\0",
         "\0\0server.1=a:1:2;3\nserver.7=b:4:5|c:6:7:observer;[::]:8\nversion=1f",
         "h:1:2:observer;h:3",
     ]
