@@ -308,11 +308,11 @@ mod tests {
     #[tokio::test]
     async fn pages_are_made_one_at_a_time_beside_everything_else() {
         let (asked, mut arrived) = tokio::sync::mpsc::unbounded_channel();
-        let (go, gate) = std::sync::mpsc::channel();
-        let gate = std::sync::Mutex::new(gate);
+        let (go, gate) = tokio::sync::mpsc::channel(2);
+        let gate = tokio::sync::Mutex::new(gate);
         let handler = handler(move |_| {
             asked.send(()).unwrap();
-            gate.lock().unwrap().recv().unwrap();
+            gate.blocking_lock().blocking_recv().unwrap();
             Response::ok("text/plain", "page")
         });
         let port = listen("test", "127.0.0.1:0", PATIENCE, handler).await.unwrap();
@@ -325,9 +325,9 @@ mod tests {
         // The first page is being made, and yet this thread goes on; the second waits.
         arrived.recv().await.unwrap();
         assert!(arrived.try_recv().is_err());
-        go.send(()).unwrap();
+        go.send(()).await.unwrap();
         arrived.recv().await.unwrap();
-        go.send(()).unwrap();
+        go.send(()).await.unwrap();
         for stream in &mut streams {
             assert!(to_the_end(stream).await.ends_with(b"page"));
         }
