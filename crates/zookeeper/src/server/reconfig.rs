@@ -51,8 +51,10 @@ pub(super) fn check(
         TreeError::BadArguments
     };
     let members = members.map_err(refused)?;
-    let voters = members.values().filter(|member| member.role == Role::Voter).count();
-    if settings.standalone_enabled && voters < 2 {
+    let voters = |members: &Members| members.values().filter(|m| m.role == Role::Voter).count();
+    // What stands alone already may say so again.
+    let lone = voters(&members) < 2 && (members.len() > 1 || voters(&known) > 1);
+    if settings.standalone_enabled && lone {
         tracing::warn!("reconfig refused: it must leave at least 2 voters (standaloneEnabled)");
         return Err(TreeError::BadArguments);
     }

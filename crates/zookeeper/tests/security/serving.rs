@@ -211,14 +211,17 @@ async fn a_standalone_server_is_not_what_a_reconfiguration_may_leave() {
         let mut client = node.client().await;
         let auth = Request::Auth { scheme: "digest", auth: Some(b"super:admin") };
         assert_eq!(client.error(&auth).await, ErrorCode::OK);
-        let line = format!("server.1=127.0.0.1:1:1:participant;{}", node.port);
-        let alone = Request::Reconfig {
-            joining: None,
-            leaving: None,
-            new_members: Some(&line),
-            version: -1,
-        };
-        assert_eq!(client.error(&alone).await, expected);
+        let alone = format!("server.1=127.0.0.1:1:1:participant;{}", node.port);
+        let observed = format!("{alone},server.2=127.0.0.1:3:4:observer;5");
+        for (members, expected) in [(&alone, ErrorCode::OK), (&observed, expected)] {
+            let change = Request::Reconfig {
+                joining: None,
+                leaving: None,
+                new_members: Some(members),
+                version: -1,
+            };
+            assert_eq!(client.error(&change).await, expected, "{members}");
+        }
         node.still_works().await;
     }
 }
