@@ -94,7 +94,9 @@ impl<'a, I: Iterator<Item = Read<'a>>> Replay<'_, I> {
             if command != Command::Sync {
                 self.reads_at_most(self.model.last_zxid);
             }
-            if let Command::Expire(sessions) = &command {
+            if let Command::Expire { term: then, sessions } = &command
+                && then == term
+            {
                 for session in sessions {
                     self.expired(*session, at_ms, state);
                 }

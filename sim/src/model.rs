@@ -162,7 +162,10 @@ impl Model {
                 self.end_session(zxid, from.session);
                 Ok(Outcome::Done)
             }
-            Command::Expire(sessions) => {
+            Command::Expire { term, .. } if *term != self.last_term => {
+                Ok(Outcome::Expired(Vec::new()))
+            }
+            Command::Expire { sessions, .. } => {
                 let ended = sessions.iter().copied();
                 Ok(Outcome::Expired(ended.filter(|id| self.end_session(zxid, *id)).collect()))
             }

@@ -113,7 +113,13 @@ pub enum Command<'a> {
     /// Ends the submitter's session.
     CloseSession,
     /// Ends sessions that were silent too long.
-    Expire(Vec<SessionId>),
+    Expire {
+        /// In which term the leader found so. In a later one, after its proposal was lost and sent
+        /// again, it says nothing: they may have been heard of since.
+        term: u64,
+        /// Who.
+        sessions: Vec<SessionId>,
+    },
     /// A node begins to send batches; its number is the answer.
     OpenOrigin {
         /// The node.
@@ -311,8 +317,9 @@ impl<'a> Command<'a> {
                 out.put_i32(*timeout_ms);
             }
             Self::CloseSession => out.put_u8(kind::CLOSE_SESSION),
-            Self::Expire(sessions) => {
+            Self::Expire { term, sessions } => {
                 out.put_u8(kind::EXPIRE);
+                out.put_u64(*term);
                 out.put_u32(sessions.len() as u32);
                 for session in sessions {
                     out.put_i64(*session);
@@ -356,12 +363,13 @@ impl<'a> Command<'a> {
             },
             kind::CLOSE_SESSION => Self::CloseSession,
             kind::EXPIRE => {
+                let term = cursor.u64("term of an expiry")?;
                 let count = cursor.u32("expired sessions")?;
                 let mut sessions = Vec::new();
                 for _ in 0..count {
                     sessions.push(cursor.i64("expired sessions")?);
                 }
-                Self::Expire(sessions)
+                Self::Expire { term, sessions }
             }
             kind::OPEN_ORIGIN => {
                 Self::OpenOrigin { node: cursor.u64("node")?, nonce: cursor.u64("nonce")? }
@@ -540,7 +548,7 @@ mod tests {
             Command::CreateSession { timeout_ms: 1, password: [9; 16] },
             Command::Attach { session: 7, password: b"pw", timeout_ms: 3 },
             Command::CloseSession,
-            Command::Expire(vec![1, 2]),
+            Command::Expire { term: 3, sessions: vec![1, 2] },
             Command::OpenOrigin { node: 1, nonce: 2 },
             Command::Reap { path: "/c" },
             Command::Restore(Restore::Begin { id: 7 }),

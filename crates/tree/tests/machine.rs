@@ -154,7 +154,9 @@ fn ephemerals_go_with_their_session_and_it_alone() {
     let told = fixture.run(&[Command::Write(create("/e/child", CreateMode::Persistent))]);
     assert_eq!(told.results, [Err(TreeError::NoChildrenForEphemerals)]);
     let session = fixture.session;
-    let told = fixture.run(&[Command::Expire(vec![session, 12345])]);
+    let late = Command::Expire { term: 0, sessions: vec![session] };
+    assert_eq!(fixture.run(&[late]).closed, [], "found by a leader that is none any more");
+    let told = fixture.run(&[Command::Expire { term: 1, sessions: vec![session, 12345] }]);
     assert_eq!(told.closed, [session]);
     assert_eq!(
         told.events,

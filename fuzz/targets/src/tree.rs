@@ -161,7 +161,7 @@ pub(crate) fn batches() -> Vec<Vec<u8>> {
         batch(&[
             Command::Attach { session: 4, password: &[1; 16], timeout_ms: 5 },
             Command::Sync,
-            Command::Expire(vec![4, 5]),
+            Command::Expire { term: 1, sessions: vec![4, 5] },
             Command::Reap { path: "/c" },
             Command::OpenOrigin { node: 1, nonce: 9 },
             Command::CloseSession,

@@ -36,7 +36,7 @@ impl Machine {
                 _ => self.next_zxid(stamp.term),
             };
             let attachment = batch.attachment(index);
-            let context = Context { zxid, time_ms: stamp.time_ms, attachment };
+            let context = Context { term: stamp.term, zxid, time_ms: stamp.time_ms, attachment };
             let result = self.command(&context, &batch.submitters[index], command, sink);
             // That of the command, or beyond: a restore goes on above what it brought.
             let zxid = zxid.max(self.last_zxid);
@@ -95,7 +95,11 @@ impl Machine {
                 self.end_session(context, from.session, sink);
                 Ok(Outcome::Done)
             }
-            Command::Expire(sessions) => {
+            // Only a leader knows who is silent, and only while it leads.
+            Command::Expire { term, .. } if term != context.term => {
+                Ok(Outcome::Expired(Vec::new()))
+            }
+            Command::Expire { sessions, .. } => {
                 let ended = sessions.into_iter();
                 let ended = ended.filter(|id| self.end_session(context, *id, sink)).collect();
                 Ok(Outcome::Expired(ended))
@@ -130,7 +134,7 @@ impl Machine {
         }
         let zxid = self.next_zxid(stamp.term);
         let (attachment, time_ms) = (Attachment::default(), stamp.time_ms);
-        self.put_data(&Context { zxid, time_ms, attachment }, at, Some(data));
+        self.put_data(&Context { term: stamp.term, zxid, time_ms, attachment }, at, Some(data));
         let acl = self.acls.get(self.store.acl(at));
         sink.event(Event { kind: EventKind::NodeDataChanged, path, zxid, acl });
     }
@@ -172,6 +176,7 @@ impl Machine {
 /// What a command is applied with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context {
+    pub(super) term: u64,
     pub(super) zxid: i64,
     pub(super) time_ms: i64,
     pub(super) attachment: Attachment,

@@ -16,10 +16,11 @@ pub(super) fn spawn(shared: Arc<Shared>, cluster: Cluster) {
     tokio::spawn(snapshot(shared, cluster));
 }
 
-fn leads(cluster: &Cluster) -> bool {
+/// The term in which this node leads a majority.
+fn leads(cluster: &Cluster) -> Option<u64> {
     let status = cluster.status();
     let status = status.borrow();
-    status.standing == Standing::Leading && status.in_quorum
+    (status.standing == Standing::Leading && status.in_quorum).then_some(status.term)
 }
 
 async fn expire(shared: Arc<Shared>, cluster: Cluster, proposals: Proposals) {
@@ -30,10 +31,10 @@ async fn expire(shared: Arc<Shared>, cluster: Cluster, proposals: Proposals) {
         if !report.is_empty() {
             proposals.note(&report);
         }
-        if !leads(&cluster) {
+        let Some(term) = leads(&cluster) else {
             shared.expiry.lock().stop_leading();
             continue;
-        }
+        };
         let expired = {
             let machine = shared.machine.read();
             shared.expiry.lock().expired(machine.sessions(), shared.settings.tick)
@@ -42,7 +43,7 @@ async fn expire(shared: Arc<Shared>, cluster: Cluster, proposals: Proposals) {
             for session in &expired {
                 tracing::info!(session = format!("0x{session:x}"), "session expired");
             }
-            shared.submit_own(&Command::Expire(expired));
+            shared.submit_own(&Command::Expire { term, sessions: expired });
         }
     }
 }
@@ -53,7 +54,7 @@ async fn reap(shared: Arc<Shared>, cluster: Cluster) {
     let unused_ms = settings.container_unused.as_millis() as i64;
     loop {
         tokio::time::sleep(every).await;
-        if !leads(&cluster) {
+        if leads(&cluster).is_none() {
             continue;
         }
         let now = shared.clock.now().0;
