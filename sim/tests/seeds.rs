@@ -22,8 +22,8 @@ fn promises_hold_under_the_first_seeds() {
 #[test]
 fn promises_hold_under_seeds_that_once_failed() {
     // 85: a touch lost with its connection; 38, 126, 130, 216: a leader that led on after a restart.
-    // 6895: an observer whose addition was lost.
-    for seed in [38_u64, 85, 126, 130, 216, 6895] {
+    // 6895: an observer whose addition was lost. 4344, 5585: an expiry of a leader that was isolated.
+    for seed in [38_u64, 85, 126, 130, 216, 4344, 5585, 6895] {
         run(&["--seeds", &format!("{seed}..{}", seed + 1)]);
     }
 }
