@@ -302,6 +302,23 @@ fn broken_bytes_change_nothing() {
 }
 
 #[test]
+fn a_backup_that_leaves_no_numbers_to_count_with_is_refused() {
+    let (mut cluster, backup, _) = backed_up();
+    // Length of the head, version, then the last zxid.
+    for (zxid, accepted) in [(i64::MAX / 2, true), (i64::MAX / 2 + 1, false)] {
+        let mut bytes = backup.clone();
+        bytes[5..13].copy_from_slice(&zxid.to_be_bytes());
+        let told = cluster.restore(&bytes);
+        assert_eq!(told.restores[0].is_ok(), accepted, "{zxid:x}: {:?}", told.restores);
+        for number in 0..5 {
+            cluster.create(0, &format!("/{accepted}{number}"), CreateMode::Persistent);
+        }
+        // What this node writes it can read.
+        cluster.copy();
+    }
+}
+
+#[test]
 fn pieces_out_of_turn_and_overtaken_restores_are_refused() {
     let (mut cluster, backup, _) = backed_up();
     let overtaken = [Err(RestoreError::Overtaken)];

@@ -36,6 +36,10 @@ fn unusable(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }
 
+/// The tree goes on counting from a backup's last transaction: half of all numbers must be left, or
+/// its own snapshots could soon not be read any more.
+const MAX_FOREIGN_ZXID: i64 = i64::MAX / 2;
+
 impl Machine {
     /// Reads a snapshot twice, from its beginning each time. Origins and restores in it are those of
     /// the cluster it was made by.
@@ -90,7 +94,7 @@ impl Machine {
                 return Err(unusable(format!("{} is there twice", self.store.path(at))));
             }
         }
-        if self.last_zxid > Self::MAX_READ_ZXID {
+        if self.last_zxid > MAX_FOREIGN_ZXID {
             return Err(unusable("its transactions have numbers beyond all counting"));
         }
         let owner = |path: &str| self.store.lookup(path).map(|at| self.store.meta(at).owner);
