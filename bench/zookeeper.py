@@ -321,7 +321,9 @@ def check_disk(directory):
 def polyport_binary():
     """POLYPORT_BIN, or what this checkout has built."""
     built = [TARGET / "dist/polyport", TARGET / "release/polyport"]
-    return os.environ.get("POLYPORT_BIN") or next((str(b) for b in built if b.exists()), None)
+    # Not to be inherited: to the program itself, POLYPORT_… is its configuration.
+    given = os.environ.pop("POLYPORT_BIN", None)
+    return given or next((str(b) for b in built if b.exists()), None)
 
 
 def main():
