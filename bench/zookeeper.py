@@ -2,7 +2,8 @@
 """The same load on Polyport and on real ZooKeeper, in turn, on one machine.
 
     python3 bench/zookeeper.py             everything, three rounds; about an hour and a half
-    python3 bench/zookeeper.py --quick     one short round of everything; a few minutes
+    python3 bench/zookeeper.py --quick     one short round of everything; eight minutes
+    python3 bench/zookeeper.py --only throughput,latency --ops set      what the disk decides
     python3 bench/zookeeper.py --only failover,startup --peer-only
 
 Prints markdown tables of medians with their spread and writes all samples as JSON. Both sides fsync
@@ -95,7 +96,7 @@ class Bench:
     def throughput(self, service, nodes):
         """Every operation at each number of connections, pipelined and not."""
         name = service.name
-        for op in OPS:
+        for op in self.options.ops:
             for connections in (1, 16) if self.options.quick else (1, 16, 128):
                 for pipeline in (1, 16):
                     report = self.run_load(service, op, connections, pipeline)
@@ -291,6 +292,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts of {','.join(PARTS)}")
+    parser.add_argument("--ops", default=",".join(OPS), help="of the throughput part, all by default")
     parser.add_argument("--nodes", default="1,3", help="numbers of nodes, 1 and 3 by default")
     parser.add_argument("--peer", choices=["3.8", "3.9"], default="3.8")
     parser.add_argument("--peer-only", action="store_true", help="only the real ZooKeeper")
@@ -303,6 +305,9 @@ def parse():
     options.only = set(options.only.split(","))
     if unknown := options.only - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    options.ops = options.ops.split(",")
+    if unknown := set(options.ops) - set(OPS):
+        parser.error(f"no such operation: {', '.join(sorted(unknown))}")
     options.nodes = [int(nodes) for nodes in options.nodes.split(",")]
     if options.quick:
         options.rounds = 1
