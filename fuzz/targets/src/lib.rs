@@ -10,6 +10,7 @@
 mod cluster;
 mod config;
 mod import;
+mod kafka;
 mod log;
 mod net;
 mod storage;
@@ -20,6 +21,7 @@ mod zookeeper;
 pub use cluster::{cluster_answer, cluster_frame, cluster_handshake, cluster_stream};
 pub use config::config_file;
 pub use import::{import_log, import_snapshot, tidy_up};
+pub use kafka::{kafka_records, kafka_request, kafka_response};
 pub use log::{log_batch, log_segment};
 pub use net::{http_request, x509_subject};
 pub use storage::{storage_snapshot, storage_wal};
@@ -59,6 +61,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "x509_subject", run: x509_subject, seeds: net::certificates },
     Target { name: "storage_wal", run: storage_wal, seeds: storage::journals },
     Target { name: "storage_snapshot", run: storage_snapshot, seeds: storage::snapshots },
+    Target { name: "kafka_request", run: kafka_request, seeds: kafka::requests },
+    Target { name: "kafka_response", run: kafka_response, seeds: kafka::responses },
+    Target { name: "kafka_records", run: kafka_records, seeds: kafka::records },
     Target { name: "log_batch", run: log_batch, seeds: log::batches },
     Target { name: "log_segment", run: log_segment, seeds: log::segments },
     Target { name: "config_file", run: config_file, seeds: config::files },
