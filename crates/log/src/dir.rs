@@ -1,6 +1,6 @@
 //! Log directories: the partitions in them and the checkpoint files that go for all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use polyport_base::Millis;
@@ -16,6 +16,8 @@ use crate::{LogConfig, TopicPartition};
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 /// Ends the name of a partition's directory that is being removed.
 const DELETE: &str = "-delete";
+/// Ends the name of a partition's directory that nobody knows.
+const STRAY: &str = "-stray";
 /// Longest name of a partition's directory that the file system takes.
 const MAX_NAME: usize = 255;
 
@@ -32,6 +34,19 @@ pub struct LogDir<D: Disk> {
     high_watermarks: BTreeMap<TopicPartition, i64>,
     log_starts: BTreeMap<TopicPartition, i64>,
     cleaned_to: BTreeMap<TopicPartition, i64>,
+    /// Partitions that are gone but may still be in the files: what these say must not be taken for
+    /// a new partition's.
+    forgotten: BTreeSet<TopicPartition>,
+    /// What is not in the files as it is here.
+    changed: Changed,
+    leftovers: Vec<PathBuf>,
+}
+
+#[derive(Debug, Default)]
+struct Changed {
+    recovery_points: bool,
+    high_watermarks: bool,
+    log_starts: bool,
 }
 
 /// A log directory that is not this node's.
@@ -72,8 +87,8 @@ impl TopicPartition {
 }
 
 impl<D: Disk> LogDir<D> {
-    /// Opens the directory, which is made if it is not there, and reads its checkpoints. What a
-    /// deletion has left is removed. From here on the stop is not clean until [`LogDir::close`].
+    /// Opens the directory, which is made if it is not there, and reads its checkpoints. From here on
+    /// the stop is not clean until [`LogDir::close`].
     ///
     /// # Errors
     /// `Foreign`; `Log`.
@@ -88,14 +103,17 @@ impl<D: Disk> LogDir<D> {
             }
         }
         let dirs = disk.list_dirs(path).map_err(io_error("list", path))?;
-        for dir in dirs.iter().filter(|dir| dir.ends_with(DELETE)) {
-            let dir = path.join(dir);
-            disk.remove_dir_all(&dir).map_err(io_error("remove", &dir))?;
-        }
+        let leftovers = dirs.iter().filter(|dir| dir.ends_with(DELETE));
+        let leftovers = leftovers.map(|dir| path.join(dir)).collect();
+        let there: BTreeSet<_> =
+            dirs.iter().filter_map(|d| TopicPartition::of_dir_name(d)).collect();
         let load = |name| offsets::load(&disk, &path.join(name));
         let marker = path.join(CLEAN_SHUTDOWN);
         let clean = disk.open(&marker).is_ok();
-        let opened = LogDir {
+        let mut opened = LogDir {
+            forgotten: BTreeSet::new(),
+            changed: Changed::default(),
+            leftovers,
             clean,
             recovery_points: load(RECOVERY_POINT)?,
             high_watermarks: load(REPLICATION)?,
@@ -104,11 +122,36 @@ impl<D: Disk> LogDir<D> {
             path: path.to_path_buf(),
             disk,
         };
+        opened.forget_unless(|of| there.contains(of));
         if clean {
             crate::remove_if_there(&opened.disk, &marker)?;
             opened.disk.sync_dir(path).map_err(io_error("sync", path))?;
         }
         Ok(opened)
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What deletions have left behind, to be removed; that may take long and needs nothing of this.
+    pub fn take_leftovers(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.leftovers)
+    }
+
+    /// Forgets checkpoints, of which the files may still know.
+    fn forget_unless(&mut self, stays: impl Fn(&TopicPartition) -> bool) {
+        for points in [
+            &mut self.recovery_points,
+            &mut self.high_watermarks,
+            &mut self.log_starts,
+            &mut self.cleaned_to,
+        ] {
+            for (of, _) in points.extract_if(.., |of, _| !stays(of)) {
+                self.forgotten.insert(of);
+            }
+        }
     }
 
     /// Whether the last process stopped cleanly.
@@ -135,31 +178,53 @@ impl<D: Disk> LogDir<D> {
         config: LogConfig,
         now: Millis,
     ) -> Result<(Log<D>, Recovered), LogError> {
-        let point = |of: &TopicPartition, points: &BTreeMap<TopicPartition, i64>| {
-            points.get(of).copied().unwrap_or(0).max(0)
-        };
-        let points = OpenPoints {
-            recovery_point: point(of, &self.recovery_points),
-            log_start: point(of, &self.log_starts),
-            high_watermark: point(of, &self.high_watermarks),
-            clean: self.clean,
-        };
-        let dir = self.path.join(of.dir_name());
-        let (log, recovered) = Log::open(self.disk.clone(), &dir, config, points, now)?;
+        self.before_making(of)?;
+        let (log, recovered) = self.open_found(of, config, now)?;
         self.note(of, &log);
         Ok((log, recovered))
     }
 
+    /// Sees to it that no checkpoint of a partition that had the same name can count for a new one.
+    /// Comes before a partition's directory is made.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn before_making(&mut self, of: &TopicPartition) -> Result<(), LogError> {
+        if self.forgotten.contains(of) { self.checkpoint() } else { Ok(()) }
+    }
+
+    /// Opens the log of one of [`LogDir::partitions`]. Several may be opened at once; the caller says
+    /// [`LogDir::note`] then.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_found(
+        &self,
+        of: &TopicPartition,
+        config: LogConfig,
+        now: Millis,
+    ) -> Result<(Log<D>, Recovered), LogError> {
+        let point =
+            |points: &BTreeMap<TopicPartition, i64>| points.get(of).copied().unwrap_or(0).max(0);
+        let points = OpenPoints {
+            recovery_point: point(&self.recovery_points),
+            log_start: point(&self.log_starts),
+            high_watermark: point(&self.high_watermarks),
+            clean: self.clean,
+        };
+        Log::open(self.disk.clone(), &self.path.join(of.dir_name()), config, points, now)
+    }
+
     /// Takes over a log's offsets, for the next [`LogDir::checkpoint`].
     pub fn note(&mut self, of: &TopicPartition, log: &Log<D>) {
-        self.recovery_points.insert(of.clone(), log.recovery_point());
-        self.high_watermarks.insert(of.clone(), log.high_watermark());
+        self.changed.recovery_points |= set(&mut self.recovery_points, of, log.recovery_point());
+        self.changed.high_watermarks |= set(&mut self.high_watermarks, of, log.high_watermark());
         // Where the log begins with a segment, the segment says so.
-        if log.segment_bases().next() == Some(log.log_start_offset()) {
-            self.log_starts.remove(of);
+        self.changed.log_starts |= if log.segment_bases().next() == Some(log.log_start_offset()) {
+            self.log_starts.remove(of).is_some()
         } else {
-            self.log_starts.insert(of.clone(), log.log_start_offset());
-        }
+            set(&mut self.log_starts, of, log.log_start_offset())
+        };
     }
 
     /// Up to where compaction has come in a partition.
@@ -228,39 +293,63 @@ impl<D: Disk> LogDir<D> {
         offsets::store(&self.disk, &self.path.join(name), of)
     }
 
-    /// Writes the checkpoints of what was noted. Offsets only ever name what is durable, so a crash
-    /// between two files does no harm.
+    /// Writes the checkpoints of what was noted, if it is not what the files say. Offsets only ever
+    /// name what is durable, so a crash between two files does no harm.
     ///
     /// # Errors
     /// `Io`.
-    pub fn checkpoint(&self) -> Result<(), LogError> {
-        self.store(LOG_START, &self.log_starts)?;
-        self.store(RECOVERY_POINT, &self.recovery_points)?;
-        self.store(REPLICATION, &self.high_watermarks)
+    pub fn checkpoint(&mut self) -> Result<(), LogError> {
+        let forgets = !self.forgotten.is_empty();
+        if forgets {
+            self.store(CLEANER, &self.cleaned_to)?;
+        }
+        if forgets || self.changed.log_starts {
+            self.store(LOG_START, &self.log_starts)?;
+            self.changed.log_starts = false;
+        }
+        if forgets || self.changed.recovery_points {
+            self.store(RECOVERY_POINT, &self.recovery_points)?;
+            self.changed.recovery_points = false;
+        }
+        if forgets || self.changed.high_watermarks {
+            self.store(REPLICATION, &self.high_watermarks)?;
+            self.changed.high_watermarks = false;
+        }
+        self.forgotten.clear();
+        Ok(())
     }
 
     /// Removes a partition: its directory is renamed, durably, and is no partition from then on.
-    /// Returns where the files are, whose removal may take long; [`LogDir::open`] removes them too.
+    /// Returns where the files are, whose removal may take long; the next process finds them with
+    /// [`LogDir::take_leftovers`].
     ///
     /// # Errors
     /// `Io`.
     pub fn delete(&mut self, of: &TopicPartition, unique: u64) -> Result<PathBuf, LogError> {
+        self.rename(of, unique, DELETE)
+    }
+
+    /// As `delete`, but the files stay until an operator has looked at them.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn set_aside(&mut self, of: &TopicPartition, unique: u64) -> Result<PathBuf, LogError> {
+        self.rename(of, unique, STRAY)
+    }
+
+    fn rename(
+        &mut self,
+        of: &TopicPartition,
+        unique: u64,
+        suffix: &str,
+    ) -> Result<PathBuf, LogError> {
         let from = self.path.join(of.dir_name());
-        let suffix = format!(".{unique:032x}{DELETE}");
+        let suffix = format!(".{unique:032x}{suffix}");
         let mut name = of.dir_name();
         name.truncate(MAX_NAME - suffix.len());
         let to = self.path.join(name + &suffix);
         self.disk.rename_dir(&from, &to).map_err(io_error("rename", &from))?;
-        for points in [
-            &mut self.recovery_points,
-            &mut self.high_watermarks,
-            &mut self.log_starts,
-            &mut self.cleaned_to,
-        ] {
-            points.remove(of);
-        }
-        self.checkpoint()?;
-        self.store(CLEANER, &self.cleaned_to)?;
+        self.forget_unless(|other| other != of);
         Ok(to)
     }
 
@@ -272,7 +361,9 @@ impl<D: Disk> LogDir<D> {
         mut self,
         closed: impl IntoIterator<Item = (TopicPartition, i64)>,
     ) -> Result<(), LogError> {
-        self.recovery_points.extend(closed);
+        for (of, end) in closed {
+            self.changed.recovery_points |= set(&mut self.recovery_points, &of, end);
+        }
         self.checkpoint()?;
         let marker = self.path.join(CLEAN_SHUTDOWN);
         let file = self.disk.create(&marker).map_err(io_error("create", &marker))?;
@@ -280,6 +371,14 @@ impl<D: Disk> LogDir<D> {
             .map_err(io_error("write", &marker))?;
         file.sync_data().map_err(io_error("sync", &marker))?;
         crate::checkpoint::sync_parent(&self.disk, &marker)
+    }
+}
+
+/// Says whether that changed anything.
+fn set(points: &mut BTreeMap<TopicPartition, i64>, of: &TopicPartition, offset: i64) -> bool {
+    match points.get_mut(of) {
+        Some(point) => std::mem::replace(point, offset) != offset,
+        None => points.insert(of.clone(), offset).is_none(),
     }
 }
 
@@ -357,7 +456,8 @@ mod tests {
         assert!(here.partitions().unwrap().is_empty());
         disk.crash(1);
         let mut here = dir(&disk);
-        assert!(disk.list_dirs(Path::new("/data")).unwrap().is_empty());
+        assert_eq!(here.take_leftovers(), [gone]);
+        assert!(here.partitions().unwrap().is_empty());
         let (log, _) = here.open_log(&partition(0), LogConfig::default(), NOW).unwrap();
         assert_eq!(log.log_end_offset(), 0);
     }

@@ -44,6 +44,13 @@ pub enum LogError {
     Poisoned(String),
 }
 
+impl LogError {
+    /// Whether the disk is full, and nothing else is wrong.
+    pub fn is_full(&self) -> bool {
+        matches!(self, LogError::Io { source, .. } if polyport_storage::disk::is_full(source))
+    }
+}
+
 /// Makes an error of the system's word.
 pub(crate) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
     let path = path.to_path_buf();

@@ -74,7 +74,10 @@ use polyport_storage::Disk;
 pub use config::{Compression, Inspect, LogConfig};
 pub use dir::{LogDir, LogDirError};
 pub use error::{LogError, OffsetOutOfRange};
-pub use log::{AppendError, Appended, Fetched, Isolation, Log, OpenPoints, ReadError, Recovered};
+pub use log::{
+    AppendError, Appended, Checked, Fetched, Flush, FoundTimestamp, Isolation, Log, OpenPoints,
+    ReadError, Recovered, Removed, Start, check_for_leader,
+};
 pub use segment::{AbortedTxn, FileRange, TimestampOffset};
 
 /// A partition of a topic.

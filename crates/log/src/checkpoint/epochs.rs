@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use polyport_storage::Disk;
+use polyport_storage::{Disk, DiskFile};
 
 use super::{lines, read, replace};
-use crate::error::LogError;
+use crate::error::{LogError, io_error};
 
 /// The file's name.
 pub const FILE: &str = "leader-epoch-checkpoint";
@@ -26,6 +26,8 @@ pub(crate) struct Epochs<D: Disk> {
     disk: D,
     path: PathBuf,
     entries: Vec<EpochEntry>,
+    /// Where the first epoch begins that the file does not have as it is here.
+    unstored: Option<i64>,
 }
 
 impl<D: Disk> Epochs<D> {
@@ -40,7 +42,7 @@ impl<D: Disk> Epochs<D> {
         };
         let found = parsed.is_some();
         let entries = parsed.unwrap_or_default();
-        Ok((Epochs { disk: disk.clone(), path, entries }, found))
+        Ok((Epochs { disk: disk.clone(), path, entries, unstored: None }, found))
     }
 
     pub fn entries(&self) -> &[EpochEntry] {
@@ -51,12 +53,22 @@ impl<D: Disk> Epochs<D> {
         self.entries.last().map(|entry| entry.epoch)
     }
 
-    /// Notes that `epoch` begins at `start_offset`, if it is a new one. Durable when it returns.
-    pub fn assign(&mut self, epoch: i32, start_offset: i64) -> Result<(), LogError> {
-        if self.note(epoch, start_offset) { self.store() } else { Ok(()) }
+    /// Makes the file of a new log, so that it is there to be seen. Not durable: without it there are
+    /// no epochs, and there are none.
+    pub fn touch(&self) -> Result<(), LogError> {
+        let file = self.disk.create(&self.path).map_err(io_error("create", &self.path))?;
+        let text = lines::format(std::iter::empty::<String>());
+        file.write_at(text.as_bytes(), 0).map_err(io_error("write", &self.path))
     }
 
-    /// As `assign`, without writing the file.
+    /// Writes what was noted of epochs that have records below `end`. One without records may be
+    /// forgotten: the next one begins where it did.
+    pub fn store_below(&mut self, end: i64) -> Result<(), LogError> {
+        if self.unstored.is_some_and(|start| start < end) { self.store() } else { Ok(()) }
+    }
+
+    /// Notes that `epoch` begins at `start_offset`, if it is a new one. Recovery finds it in the
+    /// records, so that the file need not be written before they are durable.
     pub fn note(&mut self, epoch: i32, start_offset: i64) -> bool {
         if epoch < 0 || self.latest().is_some_and(|latest| epoch <= latest) {
             return false;
@@ -64,6 +76,7 @@ impl<D: Disk> Epochs<D> {
         // An epoch without records gives way to the next one.
         self.entries.retain(|entry| entry.start_offset < start_offset);
         self.entries.push(EpochEntry { epoch, start_offset });
+        self.unstored = Some(self.unstored.map_or(start_offset, |first| first.min(start_offset)));
         true
     }
 
@@ -109,10 +122,12 @@ impl<D: Disk> Epochs<D> {
         self.store()
     }
 
-    pub fn store(&self) -> Result<(), LogError> {
+    pub fn store(&mut self) -> Result<(), LogError> {
         let entries = self.entries.iter();
         let lines = entries.map(|entry| format!("{} {}", entry.epoch, entry.start_offset));
-        replace(&self.disk, &self.path, lines::format(lines).as_bytes())
+        replace(&self.disk, &self.path, lines::format(lines).as_bytes())?;
+        self.unstored = None;
+        Ok(())
     }
 }
 

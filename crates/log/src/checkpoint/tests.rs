@@ -43,8 +43,9 @@ fn epochs_answer_where_each_ends() {
     let (mut epochs, found) = Epochs::open(&disk, dir).unwrap();
     assert!(!found);
     for (epoch, start) in [(1, 0), (1, 5), (3, 10), (2, 12), (5, 10), (6, 20)] {
-        epochs.assign(epoch, start).unwrap();
+        epochs.note(epoch, start);
     }
+    epochs.store_below(20).unwrap();
     let entry = |epoch, start_offset| EpochEntry { epoch, start_offset };
     assert_eq!(epochs.entries(), [entry(1, 0), entry(5, 10), entry(6, 20)]);
     assert_eq!(text(&disk, &dir.join(epochs::FILE)), "0\n3\n1 0\n5 10\n6 20\n");

@@ -69,6 +69,11 @@ impl<D: Disk> Cleanable<D> {
         which.map(|source| source.size).sum()
     }
 
+    /// Bytes that no round has cleaned yet.
+    pub fn dirty_bytes(&self) -> u64 {
+        self.bytes(true)
+    }
+
     /// The part of the bytes that no round has cleaned yet.
     pub fn dirty_ratio(&self) -> f64 {
         let (clean, dirty) = (self.bytes(false) as f64, self.bytes(true) as f64);

@@ -9,7 +9,7 @@ use crate::batch::{
     Batch, BatchBuilder, BatchError, Codec, EndMarker, Header, RecordRules, RejectedRecord,
     check_client_header, check_records,
 };
-use crate::config::{Compression, Inspect};
+use crate::config::{Compression, Inspect, LogConfig};
 use crate::error::LogError;
 use crate::producer::{Origin, ProducerError};
 use crate::segment::{AppendFacts, TimestampOffset};
@@ -97,123 +97,30 @@ impl<D: Disk> Log<D> {
         origin: Origin,
         now: Millis,
     ) -> Result<Appended, AppendError> {
+        let checked = check_for_leader(&self.config, records, origin, now)?;
+        self.append_checked(records, checked, leader_epoch, origin, now)
+    }
+
+    /// Appends records that were checked, under the same configuration or the one before.
+    ///
+    /// # Errors
+    /// `Producer`, `ListTooLarge`, `Log`.
+    pub fn append_checked(
+        &mut self,
+        records: &mut [u8],
+        mut checked: Checked,
+        leader_epoch: i32,
+        origin: Origin,
+        now: Millis,
+    ) -> Result<Appended, AppendError> {
         self.usable()?;
-        match self.check(records, origin, now)? {
-            None => self.append_checked(records, leader_epoch, origin, now),
-            Some(mut rebuilt) => self.append_checked(&mut rebuilt, leader_epoch, origin, now),
+        match &mut checked.rebuilt {
+            None => self.place_and_write(records, leader_epoch, origin, now),
+            Some(rebuilt) => self.place_and_write(rebuilt, leader_epoch, origin, now),
         }
     }
 
-    /// Checks all batches. If they cannot be stored as they are, returns those that can.
-    fn check(
-        &self,
-        records: &[u8],
-        origin: Origin,
-        now: Millis,
-    ) -> Result<Option<Vec<u8>>, AppendError> {
-        let mut rest = records;
-        let mut rebuild = false;
-        let mut count = 0;
-        while !rest.is_empty() {
-            let (batch, after) = Batch::split_first(rest)?;
-            rest = after;
-            count += 1;
-            if origin == Origin::Client && !rest.is_empty() {
-                return Err(AppendError::NotOneBatch);
-            }
-            let bytes = batch.bytes().len();
-            self.check_size(bytes)?;
-            batch.check_crc()?;
-            rebuild |= self.check_batch(&batch, origin, now)?;
-        }
-        if count == 0 {
-            return Err(AppendError::NotOneBatch);
-        }
-        if !rebuild {
-            return Ok(None);
-        }
-        let mut rebuilt = Vec::with_capacity(records.len());
-        rest = records;
-        while !rest.is_empty() {
-            let (batch, after) = Batch::split_first(rest)?;
-            rest = after;
-            let at = rebuilt.len();
-            self.rebuild(&batch, &mut rebuilt)?;
-            self.check_size(rebuilt.len() - at)?;
-        }
-        Ok(Some(rebuilt))
-    }
-
-    fn check_size(&self, bytes: usize) -> Result<(), AppendError> {
-        let limit_bytes = self.config.max_message_bytes;
-        if bytes > limit_bytes {
-            return Err(AppendError::TooLarge { bytes, limit_bytes });
-        }
-        Ok(())
-    }
-
-    /// Whether the batch must be made anew.
-    fn check_batch(
-        &self,
-        batch: &Batch<'_>,
-        origin: Origin,
-        now: Millis,
-    ) -> Result<bool, AppendError> {
-        let header = batch.header();
-        if header.attributes.is_control() && origin != Origin::Client {
-            return Ok(false);
-        }
-        check_client_header_of(header, origin)?;
-        let source = header.attributes.codec()?;
-        let other_codec = match self.config.compression {
-            Compression::Producer => false,
-            Compression::Codec(target) => target != source,
-        };
-        let timestamps = (!self.config.log_append_time).then(|| {
-            let before = now.0.saturating_sub(self.config.timestamp_before_max_ms);
-            (before, now.0.saturating_add(self.config.timestamp_after_max_ms))
-        });
-        let key_required = self.config.compact && origin == Origin::Client;
-        let skip = self.config.inspect == Inspect::Headers
-            && source != Codec::None
-            && !key_required
-            && timestamps.is_none_or(|(least, most)| least < 0 && header.max_timestamp <= most);
-        if skip {
-            return Ok(other_codec);
-        }
-        let facts = check_records(batch, &RecordRules { key_required, timestamps })?;
-        if !facts.rejected.is_empty() {
-            return Err(AppendError::Records(facts.rejected));
-        }
-        let wrong_time =
-            !self.config.log_append_time && header.max_timestamp != facts.max_timestamp;
-        Ok(other_codec || !facts.in_sequence || wrong_time)
-    }
-
-    /// The same records under this topic's codec, with offset deltas 0, 1, 2 …
-    fn rebuild(&self, batch: &Batch<'_>, to: &mut Vec<u8>) -> Result<(), AppendError> {
-        let mut scratch = Vec::new();
-        let header = batch.header();
-        if header.attributes.is_control() {
-            to.extend_from_slice(batch.bytes());
-            return Ok(());
-        }
-        let mut builder = BatchBuilder::like(header);
-        if let Compression::Codec(codec) = self.config.compression {
-            builder = builder.attributes(header.attributes.with_codec(codec));
-        }
-        for record in batch.records(&mut scratch, self.config.decompressed_limit_bytes)? {
-            builder.copy_in_sequence(&record?);
-        }
-        let built = builder.build(self.config.compression_level, to);
-        built.map_err(|error| BatchError::Compression {
-            codec: "topic's",
-            reason: error.to_string(),
-        })?;
-        Ok(())
-    }
-
-    fn append_checked(
+    fn place_and_write(
         &mut self,
         records: &mut [u8],
         leader_epoch: i32,
@@ -381,7 +288,7 @@ impl<D: Disk> Log<D> {
             }
         }
         for header in headers {
-            self.epochs.assign(header.leader_epoch, header.base_offset)?;
+            self.epochs.note(header.leader_epoch, header.base_offset);
         }
         let facts =
             AppendFacts { last_offset: span.last_offset, max_timestamp: span.max_timestamp };
@@ -389,6 +296,7 @@ impl<D: Disk> Log<D> {
         self.active().append(records, facts)?;
         self.log_end = span.last_offset + 1;
         self.unflushed_messages = self.unflushed_messages.saturating_add(span.messages);
+        self.unflushed_bytes += records.len() as u64;
         self.unflushed_since.get_or_insert(now);
         let mut at = 0;
         for header in headers {
@@ -416,6 +324,127 @@ impl<D: Disk> Log<D> {
         };
         active.size + bytes > limit || waited > wait || !active.has_room(span.last_offset)
     }
+}
+
+/// Records that [`check_for_leader`] has passed.
+#[derive(Debug)]
+#[must_use]
+pub struct Checked {
+    /// What is stored instead, if they cannot be stored as they are.
+    rebuilt: Option<Vec<u8>>,
+}
+
+/// The part of [`Log::append_as_leader`] that needs no log, so that nobody need wait for it: checks
+/// all batches, and makes those anew that the topic wants otherwise.
+///
+/// # Errors
+/// `Batch`, `Records`, `TooLarge`, `NotOneBatch`.
+pub fn check_for_leader(
+    config: &LogConfig,
+    records: &[u8],
+    origin: Origin,
+    now: Millis,
+) -> Result<Checked, AppendError> {
+    let mut rest = records;
+    let mut rebuild = false;
+    let mut count = 0;
+    while !rest.is_empty() {
+        let (batch, after) = Batch::split_first(rest)?;
+        rest = after;
+        count += 1;
+        if origin == Origin::Client && !rest.is_empty() {
+            return Err(AppendError::NotOneBatch);
+        }
+        check_size(config, batch.bytes().len())?;
+        batch.check_crc()?;
+        rebuild |= check_batch(config, &batch, origin, now)?;
+    }
+    if count == 0 {
+        return Err(AppendError::NotOneBatch);
+    }
+    if !rebuild {
+        return Ok(Checked { rebuilt: None });
+    }
+    let mut rebuilt = Vec::with_capacity(records.len());
+    rest = records;
+    while !rest.is_empty() {
+        let (batch, after) = Batch::split_first(rest)?;
+        rest = after;
+        let at = rebuilt.len();
+        rebuild_batch(config, &batch, &mut rebuilt)?;
+        check_size(config, rebuilt.len() - at)?;
+    }
+    Ok(Checked { rebuilt: Some(rebuilt) })
+}
+
+fn check_size(config: &LogConfig, bytes: usize) -> Result<(), AppendError> {
+    let limit_bytes = config.max_message_bytes;
+    if bytes > limit_bytes {
+        return Err(AppendError::TooLarge { bytes, limit_bytes });
+    }
+    Ok(())
+}
+
+/// Whether the batch must be made anew.
+fn check_batch(
+    config: &LogConfig,
+    batch: &Batch<'_>,
+    origin: Origin,
+    now: Millis,
+) -> Result<bool, AppendError> {
+    let header = batch.header();
+    if header.attributes.is_control() && origin != Origin::Client {
+        return Ok(false);
+    }
+    check_client_header_of(header, origin)?;
+    let source = header.attributes.codec()?;
+    let other_codec = match config.compression {
+        Compression::Producer => false,
+        Compression::Codec(target) => target != source,
+    };
+    let timestamps = (!config.log_append_time).then(|| {
+        let before = now.0.saturating_sub(config.timestamp_before_max_ms);
+        (before, now.0.saturating_add(config.timestamp_after_max_ms))
+    });
+    let key_required = config.compact && origin == Origin::Client;
+    let skip = config.inspect == Inspect::Headers
+        && source != Codec::None
+        && !key_required
+        && timestamps.is_none_or(|(least, most)| least < 0 && header.max_timestamp <= most);
+    if skip {
+        return Ok(other_codec);
+    }
+    let facts = check_records(batch, &RecordRules { key_required, timestamps })?;
+    if !facts.rejected.is_empty() {
+        return Err(AppendError::Records(facts.rejected));
+    }
+    let wrong_time = !config.log_append_time && header.max_timestamp != facts.max_timestamp;
+    Ok(other_codec || !facts.in_sequence || wrong_time)
+}
+
+/// The same records under this topic's codec, with offset deltas 0, 1, 2 …
+fn rebuild_batch(
+    config: &LogConfig,
+    batch: &Batch<'_>,
+    to: &mut Vec<u8>,
+) -> Result<(), AppendError> {
+    let mut scratch = Vec::new();
+    let header = batch.header();
+    if header.attributes.is_control() {
+        to.extend_from_slice(batch.bytes());
+        return Ok(());
+    }
+    let mut builder = BatchBuilder::like(header);
+    if let Compression::Codec(codec) = config.compression {
+        builder = builder.attributes(header.attributes.with_codec(codec));
+    }
+    for record in batch.records(&mut scratch, config.decompressed_limit_bytes)? {
+        builder.copy_in_sequence(&record?);
+    }
+    let built = builder.build(config.compression_level, to);
+    built
+        .map_err(|error| BatchError::Compression { codec: "topic's", reason: error.to_string() })?;
+    Ok(())
 }
 
 fn check_client_header_of(header: &Header, origin: Origin) -> Result<(), BatchError> {

@@ -44,23 +44,55 @@ impl<D: Disk> Log<D> {
             || self.unflushed_since.is_some_and(waited)
     }
 
+    /// When `flush.ms` asks for a flush; `None` if it does not.
+    pub fn flush_due(&self) -> Option<Millis> {
+        let since = self.unflushed_since.filter(|_| self.config.flush_ms < i64::MAX)?;
+        Some(Millis(since.0.saturating_add(self.config.flush_ms)))
+    }
+
+    /// Records that were appended since the last flush.
+    pub fn unflushed_messages(&self) -> u64 {
+        self.unflushed_messages
+    }
+
+    /// Bytes of records that are not durable: what a start after a crash would have to read.
+    pub fn unflushed_bytes(&self) -> u64 {
+        self.unflushed_bytes
+    }
+
+    /// Whether a segment that gets no more records is not durable.
+    pub fn has_unflushed_segment(&self) -> bool {
+        self.segments.last().is_some_and(|active| active.base > self.recovery_point)
+    }
+
     /// What must be synced for all records to be durable; `None` if they are.
     ///
+    /// Only one flush of a log is at work at a time, and none while the log is truncated: the next
+    /// one takes for granted what this one was to sync.
+    ///
     /// # Errors
-    /// `Io` if index entries could not be written; `Poisoned`.
+    /// `Io` if index entries or epochs could not be written, after which it may be tried again;
+    /// `Poisoned`.
     pub fn begin_flush(&mut self) -> Result<Option<Flush<D>>, LogError> {
         self.usable()?;
         if self.recovery_point >= self.log_end && !self.names_dirty {
             return Ok(None);
         }
+        if let Err(error) = self.epochs.store_below(self.log_end) {
+            return Err(if error.is_full() { error } else { self.poisoned(error) });
+        }
         let mut files = Vec::new();
         // The segment before may have got its last index entries when it was sealed.
         let first = self.segment_of(self.recovery_point).saturating_sub(1);
+        for segment in &mut self.segments[first..] {
+            segment.write_indexes()?;
+        }
         for at in first..self.segments.len() {
             let taken = self.segments[at].take_dirty(&mut files);
             taken.map_err(|error| self.poisoned(error))?;
         }
         self.unflushed_messages = 0;
+        self.unflushed_bytes = 0;
         self.unflushed_since = None;
         Ok(Some(Flush {
             disk: self.disk.clone(),

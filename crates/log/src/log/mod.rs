@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use polyport_base::Millis;
 use polyport_storage::Disk;
 
-pub use append::{AppendError, Appended};
+pub use append::{AppendError, Appended, Checked, check_for_leader};
 pub use flush::Flush;
 pub use offsets::{FoundTimestamp, Start};
 pub use read::{Fetched, Isolation, ReadError};
@@ -52,9 +52,13 @@ pub struct Log<D: Disk> {
     producers: ProducerState,
     /// Offsets of the snapshots on the disk, ascending.
     snapshots: Vec<i64>,
+    /// The last of them may not be durable.
+    snapshot_dirty: bool,
     /// Names were made that no sync of the directory has covered.
     names_dirty: bool,
     unflushed_messages: u64,
+    /// Bytes of records that are not durable: what a start after a crash has to read.
+    unflushed_bytes: u64,
     /// When the oldest record that is not durable was appended.
     unflushed_since: Option<Millis>,
     poison: Option<String>,
@@ -140,12 +144,10 @@ impl<D: Disk> Log<D> {
         self.epochs.end_offset_for(epoch, self.log_end)
     }
 
-    /// Notes that a leader of this epoch begins at the log's end. Durable when it returns.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn begin_leader_epoch(&mut self, epoch: i32) -> Result<(), LogError> {
-        self.epochs.assign(epoch, self.log_end)
+    /// Notes that a leader of this epoch begins at the log's end. As durable as the records that it
+    /// will append: without any, it is as if it had not begun.
+    pub fn begin_leader_epoch(&mut self, epoch: i32) {
+        self.epochs.note(epoch, self.log_end);
     }
 
     /// Bytes of records, in all segments.

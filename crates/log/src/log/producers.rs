@@ -60,16 +60,21 @@ impl<D: Disk> Log<D> {
         self.snapshots.retain(|other| *other != offset);
         self.snapshots.push(offset);
         self.snapshots.sort_unstable();
+        self.snapshot_dirty = true;
         Ok(())
     }
 
     /// Makes the last snapshot durable.
     pub(super) fn sync_snapshot(&mut self) -> Result<(), LogError> {
-        let Some(offset) = self.snapshots.last() else { return Ok(()) };
+        let Some(offset) = self.snapshots.last().filter(|_| self.snapshot_dirty) else {
+            return Ok(());
+        };
         let path = self.file(*offset, name::SNAPSHOT);
         let file = self.disk.open(&path).map_err(io_error("open", &path))?;
         file.sync_data().map_err(io_error("sync", &path))?;
-        checkpoint::sync_parent(&self.disk, &path)
+        checkpoint::sync_parent(&self.disk, &path)?;
+        self.snapshot_dirty = false;
+        Ok(())
     }
 
     /// Makes the state anew from the newest snapshot that is whole and the records after it.

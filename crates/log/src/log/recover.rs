@@ -68,8 +68,10 @@ impl<D: Disk> Log<D> {
             epochs,
             producers: ProducerState::default(),
             snapshots,
+            snapshot_dirty: !points.clean,
             names_dirty: false,
             unflushed_messages: 0,
+            unflushed_bytes: 0,
             unflushed_since: None,
             poison: None,
             headers: Vec::new(),
@@ -117,6 +119,9 @@ impl<D: Disk> Log<D> {
             let base = points.log_start.max(0);
             let segment = Segment::create(&self.disk, &self.dir, base, "", options, now.0)?;
             self.segments.push(segment);
+            if !epochs_found {
+                self.epochs.touch()?;
+            }
             self.sync_names()?;
         }
         self.log_end = self.active().next_offset()?;

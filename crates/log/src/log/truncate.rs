@@ -102,6 +102,7 @@ impl<D: Disk> Log<D> {
         self.high_watermark = offset;
         self.recovery_point = offset;
         self.unflushed_messages = 0;
+        self.unflushed_bytes = 0;
         self.unflushed_since = None;
         self.load_producers()?;
         Ok(Removed::nothing(&self.disk, &self.dir))

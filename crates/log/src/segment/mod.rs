@@ -402,6 +402,12 @@ impl<D: Disk> Segment<D> {
         self.times.file().seal()
     }
 
+    /// Hands pending index entries to the system. If it fails they stay pending.
+    pub fn write_indexes(&mut self) -> Result<(), LogError> {
+        self.offsets.file().write()?;
+        self.times.file().write()
+    }
+
     /// The files that must be synced for the segment to be durable.
     pub fn take_dirty(&mut self, to: &mut Vec<Arc<D::File>>) -> Result<(), LogError> {
         if std::mem::take(&mut self.dirty) {

@@ -94,6 +94,15 @@ pub trait Disk: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// After an error it is unknown which names are durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Bytes of the file system that a directory is on, and how many of them are free; `None` if
+    /// there is no limit.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn space(&self, _dir: &Path) -> io::Result<Option<(u64, u64)>> {
+        Ok(None)
+    }
 }
 
 /// An open file. Reads and writes name their position, so one file may be shared by threads.

@@ -111,6 +111,11 @@ impl Disk for OsDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
     }
+
+    fn space(&self, dir: &Path) -> io::Result<Option<(u64, u64)>> {
+        let found = rustix::fs::statvfs(dir)?;
+        Ok(Some((found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)))
+    }
 }
 
 impl DiskFile for OsFile {

@@ -83,7 +83,7 @@ impl Rig {
                 self.checkpoint_start = self.start;
                 log.apply_retention(Millis(5000)).and_then(|r| r.unlink()).map_err(|e| text(&e))?;
             }
-            _ => log.begin_leader_epoch(self.number as i32).map_err(|e| text(&e))?,
+            _ => log.begin_leader_epoch(self.number as i32),
         }
         Ok(())
     }
