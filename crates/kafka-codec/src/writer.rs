@@ -68,7 +68,7 @@ impl<'a> Writer<'a> {
     pub(crate) fn length(&mut self, length: Option<usize>, short: bool) -> Result<(), EncodeError> {
         let longest = if short { MAX_STRING_BYTES } else { i32::MAX as usize };
         if length.is_some_and(|length| length > longest) {
-            return Err(self.error("", "is too long"));
+            return Err(self.error("a value", "is too long"));
         }
         if self.flexible {
             self.varint(length.map_or(0, |length| length as u32 + 1));
@@ -164,6 +164,30 @@ impl<'a> Writer<'a> {
         self.varint(tag);
         let start = self.out.len();
         value.write(self)?;
+        self.end_tag(tags, start);
+        Ok(())
+    }
+
+    /// A tagged field that is a struct and may be null. Unlike elsewhere, null is 0 there.
+    ///
+    /// # Errors
+    /// As [`Writer::put`].
+    pub fn tag_struct<T: Field>(
+        &mut self,
+        tags: &Tags,
+        tag: u32,
+        value: &Option<T>,
+        default: &Option<T>,
+    ) -> Result<(), EncodeError> {
+        if value == default {
+            return Ok(());
+        }
+        self.varint(tag);
+        let start = self.out.len();
+        self.varint(u32::from(value.is_some()));
+        if let Some(value) = value {
+            value.write(self)?;
+        }
         self.end_tag(tags, start);
         Ok(())
     }

@@ -8,9 +8,10 @@ use polyport_kafka_codec::header::{self, RequestHeader};
 use polyport_kafka_codec::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use polyport_kafka_codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use polyport_kafka_codec::messages::{
-    ApiVersionsRequest, ApiVersionsResponse, ConsumerGroupHeartbeatRequest, FetchRequest,
-    FetchResponse, GroupMetadataKey, MetadataRequest, OffsetCommitKey, OffsetCommitValue,
-    ProduceRequest,
+    ApiVersionsRequest, ApiVersionsResponse, ConsumerGroupHeartbeatRequest,
+    ConsumerGroupMemberMetadataValue, DescribeGroupsRequest, DescribeTopicPartitionsRequest,
+    FetchRequest, FetchResponse, GroupMetadataKey, MetadataRequest, OffsetCommitKey,
+    OffsetCommitValue, ProduceRequest,
 };
 use polyport_kafka_codec::{ApiKey, EncodeError, ErrorCode, Gap, Message, Reader, Records, record};
 
@@ -100,12 +101,38 @@ fn unknown_tagged_fields_are_skipped_and_known_ones_are_as_long_as_they_say() {
 }
 
 #[test]
+fn a_struct_that_is_null_is_0_in_a_tagged_field_and_255_elsewhere() {
+    let value = ConsumerGroupMemberMetadataValue {
+        classic_member_metadata: None,
+        ..ConsumerGroupMemberMetadataValue::default()
+    };
+    let mut bytes = Vec::new();
+    value.encode(&mut bytes, 0).unwrap();
+    assert_eq!(bytes, [1, 1, 1, 1, 1, 1, 255, 255, 255, 255, 1, 1, 0, 1, 0]);
+    assert_eq!(decoded(&bytes, 0), Ok(value));
+    let mut bytes = Vec::new();
+    DescribeTopicPartitionsRequest::default().encode(&mut bytes, 0).unwrap();
+    assert_eq!(bytes, [1, 0, 0, 7, 208, 255, 0]);
+    assert_eq!(decoded(&bytes, 0), Ok(DescribeTopicPartitionsRequest::default()));
+}
+
+#[test]
 fn absurd_lengths_are_refused_before_memory_is_taken() {
     for claimed in [i32::MAX, 1 << 30, 100] {
         let bytes = [&claimed.to_be_bytes()[..], &[0; 64]].concat();
         let error = decoded::<MetadataRequest>(&bytes, 0).unwrap_err();
         assert_eq!((error.at, error.what), (0, "a length beyond the message's end"));
     }
+    // Items that take 24 times as much memory as bytes.
+    let names = |count: usize| {
+        let length = count as u32 + 1;
+        let mut bytes = vec![length as u8 | 0x80, (length >> 7) as u8 | 0x80, (length >> 14) as u8];
+        bytes.resize(bytes.len() + count, 1);
+        bytes.extend_from_slice(&[0; 2]);
+        decoded::<DescribeGroupsRequest>(&bytes, 5)
+    };
+    assert_eq!(names(100_000).map(|request| request.groups.len()), Ok(100_000));
+    assert_eq!(names(200_000).unwrap_err().what, "more items than such a message has");
     let frame = |length: i32| {
         let mut arrived = BytesMut::from(&length.to_be_bytes()[..]);
         arrived.extend_from_slice(b"abcdef");
