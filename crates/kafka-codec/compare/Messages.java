@@ -4,6 +4,7 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,6 +12,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.errors.RetriableException;
@@ -33,7 +35,8 @@ import org.apache.kafka.common.record.MemoryRecords;
  *     Messages check FILE
  *     Messages errors
  *
- * A file is a sequence of: name (as writeUTF), version (2 bytes), length (4), the message.
+ * A file is a sequence of: name (as writeUTF), version (2 bytes), 1 if nothing was set in the message
+ * (1 byte), length (4), the message.
  */
 class Messages {
     static final String[] PACKAGES = {
@@ -84,35 +87,107 @@ class Messages {
                 String[] words = line.split(" ");
                 Schema[] schemas = (Schema[]) type(words[0]).getField("SCHEMAS").get(null);
                 for (short version = Short.parseShort(words[1]); version <= Short.parseShort(words[2]); version++) {
+                    put(out, words[0], version, true, bytes(message(words[0]), version));
                     for (int variant = 0; variant < VARIANTS; variant++) {
                         Random random = new Random(words[0].hashCode() * 1000L + version * 50L + variant);
-                        Struct struct = (Struct) fill(schemas[version], random);
+                        Struct struct = (Struct) fill(withNulls(schemas[version]), random);
                         ByteBuffer buffer = ByteBuffer.allocate(struct.sizeOf());
                         struct.writeTo(buffer);
                         buffer.flip();
                         Message message = message(words[0]);
                         message.read(new ByteBufferAccessor(buffer), version);
                         if (buffer.hasRemaining()) throw new IllegalStateException(line);
-                        byte[] bytes = bytes(message, version);
-                        out.writeUTF(words[0]);
-                        out.writeShort(version);
-                        out.writeInt(bytes.length);
-                        out.write(bytes);
+                        put(out, words[0], version, false, bytes(message, version));
                     }
                 }
             }
         }
     }
 
-    static Object fill(Type type, Random random) {
+    static void put(DataOutputStream out, String name, short version, boolean isNew, byte[] bytes)
+        throws IOException {
+        out.writeUTF(name);
+        out.writeShort(version);
+        out.writeBoolean(isNew);
+        out.writeInt(bytes.length);
+        out.write(bytes);
+    }
+
+    /** Structs that may be null, of which Kafka's SCHEMAS say nothing, while its messages have a byte for it. */
+    static final Set<String> NULLABLE_STRUCTS = Set.of("assignment", "cursor", "next_cursor", "classic_member_metadata");
+
+    static class OrNull extends Type {
+        final Schema schema;
+        final int none;
+
+        OrNull(Schema schema, boolean tagged) {
+            this.schema = schema;
+            this.none = tagged ? 0 : -1;
+        }
+
+        @Override
+        public boolean isNullable() {
+            return true;
+        }
+
+        @Override
+        public void write(ByteBuffer buffer, Object value) {
+            buffer.put((byte) (value == null ? none : 1));
+            if (value != null) schema.write(buffer, value);
+        }
+
+        @Override
+        public Object read(ByteBuffer buffer) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public Object validate(Object value) {
+            return value;
+        }
+
+        @Override
+        public int sizeOf(Object value) {
+            return value == null ? 1 : 1 + schema.sizeOf(value);
+        }
+    }
+
+    static Field withNulls(Field field, boolean inTag) throws ReflectiveOperationException {
+        if (field.type instanceof Schema schema && NULLABLE_STRUCTS.contains(field.name)) {
+            return new Field(field.name, new OrNull(schema, inTag));
+        }
+        if (field.type instanceof TaggedFields tagged) {
+            Map<Integer, Field> fields = new TreeMap<>(fields(tagged));
+            for (Map.Entry<Integer, Field> entry : fields.entrySet()) entry.setValue(withNulls(entry.getValue(), true));
+            return new Field(field.name, new TaggedFields(fields));
+        }
+        return field;
+    }
+
+    static Schema withNulls(Schema schema) throws ReflectiveOperationException {
+        BoundField[] fields = schema.fields();
+        Field[] patched = new Field[fields.length];
+        for (int at = 0; at < fields.length; at++) patched[at] = withNulls(fields[at].def, false);
+        return new Schema(patched);
+    }
+
+    @SuppressWarnings("unchecked")
+    static Map<Integer, Field> fields(TaggedFields tagged) throws ReflectiveOperationException {
+        var fields = TaggedFields.class.getDeclaredField("fields");
+        fields.setAccessible(true);
+        return (Map<Integer, Field>) fields.get(tagged);
+    }
+
+    static Object fill(Type type, Random random) throws ReflectiveOperationException {
         if (type.isNullable() && random.nextInt(4) == 0) return null;
         if (type instanceof TaggedFields tagged) {
             Map<Integer, Object> values = new TreeMap<>();
-            for (Map.Entry<Integer, Field> field : tagged.fields().entrySet()) {
+            for (Map.Entry<Integer, Field> field : fields(tagged).entrySet()) {
                 if (random.nextBoolean()) values.put(field.getKey(), fill(field.getValue().type, random));
             }
             return values;
         }
+        if (type instanceof OrNull some) return fill(some.schema, random);
         if (type instanceof Schema schema) {
             Struct struct = new Struct(schema);
             for (BoundField field : schema.fields()) struct.set(field, fill(field.def.type, random));
@@ -151,6 +226,7 @@ class Messages {
             while (in.available() > 0) {
                 String name = in.readUTF();
                 short version = in.readShort();
+                in.readBoolean();
                 byte[] bytes = in.readNBytes(in.readInt());
                 ByteBuffer buffer = ByteBuffer.wrap(bytes);
                 Message message = message(name);

@@ -11,21 +11,30 @@ use polyport_kafka_codec::{ErrorCode, Message, Reader};
 /// Made-up messages of each version.
 const VARIANTS: u32 = 40;
 
-/// Decodes bytes (or makes up a message out of them) and encodes it.
-type Encode = fn(reader: Reader, version: i16) -> Result<Vec<u8>, Box<dyn Error>>;
+type Encoded = Result<Vec<u8>, Box<dyn Error>>;
+
+struct Kind {
+    versions: RangeInclusive<i16>,
+    /// Encodes a message in which nothing was set.
+    encode_new: fn(version: i16) -> Encoded,
+    /// Decodes bytes (or makes up a message out of them) and encodes it.
+    encode_read: fn(reader: Reader, version: i16) -> Encoded,
+}
 
 #[derive(Default)]
-struct All(BTreeMap<String, (RangeInclusive<i16>, Encode)>);
+struct All(BTreeMap<String, Kind>);
 
 impl Visitor for All {
     fn visit<M: Message>(&mut self) {
         let versions = M::FIRST_VERSION..=M::LAST_VERSION;
-        self.0.insert(M::NAME.to_owned(), (versions, encode::<M>));
+        let encode_new = |version| encode(&M::default(), version);
+        let encode_read =
+            |mut reader: Reader, version| encode(&M::decode(&mut reader, version)?, version);
+        self.0.insert(M::NAME.to_owned(), Kind { versions, encode_new, encode_read });
     }
 }
 
-fn encode<M: Message>(mut reader: Reader, version: i16) -> Result<Vec<u8>, Box<dyn Error>> {
-    let message = M::decode(&mut reader, version)?;
+fn encode<M: Message>(message: &M, version: i16) -> Encoded {
     let mut bytes = Vec::new();
     message.encode(&mut bytes, version)?;
     Ok(bytes)
@@ -46,8 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn names(all: &All) {
-    for (name, (versions, _)) in &all.0 {
-        println!("{name} {} {}", versions.start(), versions.end());
+    for (name, kind) in &all.0 {
+        println!("{name} {} {}", kind.versions.start(), kind.versions.end());
     }
 }
 
@@ -60,13 +69,14 @@ fn errors() {
 fn write(all: &All, names: &str) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut out = Vec::new();
     for name in names.lines().filter_map(|line| line.split(' ').next()) {
-        let (versions, encode) = all.0.get(name).ok_or("no such message")?;
-        for version in versions.clone() {
+        let kind = all.0.get(name).ok_or("no such message")?;
+        for version in kind.versions.clone() {
             for variant in 0..VARIANTS {
-                let bytes = encode(Reader::filling(&bytes(variant)), version)?;
+                let bytes = (kind.encode_read)(Reader::filling(&bytes(variant)), version)?;
                 out.extend_from_slice(&(name.len() as u16).to_be_bytes());
                 out.extend_from_slice(name.as_bytes());
                 out.extend_from_slice(&version.to_be_bytes());
+                out.push(0);
                 out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
                 out.extend_from_slice(&bytes);
             }
@@ -88,12 +98,16 @@ fn check(all: &All, file: &[u8]) -> Result<(), Box<dyn Error>> {
         let name_length = usize::from(u16::from_be_bytes(*take(&mut rest)?));
         let name = std::str::from_utf8(take_slice(&mut rest, name_length)?)?;
         let version = i16::from_be_bytes(*take(&mut rest)?);
+        let [is_new] = *take(&mut rest)?;
         let length = u32::from_be_bytes(*take(&mut rest)?) as usize;
         let bytes = take_slice(&mut rest, length)?;
-        let (_, encode) = all.0.get(name).ok_or("no such message")?;
-        let again = encode(Reader::copied(bytes), version);
+        let kind = all.0.get(name).ok_or("no such message")?;
+        let mut ours = vec![(kind.encode_read)(Reader::copied(bytes), version)];
+        if is_new == 1 {
+            ours.push((kind.encode_new)(version));
+        }
         count += 1;
-        if !matches!(&again, Ok(again) if again == bytes) {
+        for again in ours.iter().filter(|again| !matches!(again, Ok(again) if again == bytes)) {
             wrong += 1;
             eprintln!("{name} version {version}: {again:02x?} for {bytes:02x?}");
         }

@@ -99,6 +99,10 @@ class Emitter:
                 raise ValueError(f"default {given} of {field.name}")
         return f"Some({value})" if field.is_nullable else value
 
+    @staticmethod
+    def is_nullable_struct(field: Field) -> bool:
+        return field.is_struct and field.is_nullable and not field.is_array
+
     def is_rust_default(self, field: Field) -> bool:
         if field.is_nullable:
             return self.default(field) == "None"
@@ -142,7 +146,8 @@ class Emitter:
                 present = condition(field.tagged, self.message.flexible & struct.versions)
                 assert field.nullable in field.tagged or not field.is_nullable, field.name
                 guard = f" if {present}" if present else ""
-                arms += f"{field.tag}{guard} => it.{identifier(field.name)} = r.get()?,\n"
+                get = "get_tagged_struct" if self.is_nullable_struct(field) else "get"
+                arms += f"{field.tag}{guard} => it.{identifier(field.name)} = r.{get}()?,\n"
             value = (
                 f"let mut it = {value};\n"
                 f"r.tags(&mut |r, tag| {{ match tag {{ {arms} _ => return Ok(false), }} Ok(true) }})?;\n"
@@ -177,6 +182,9 @@ class Emitter:
     def write_tag(self, field: Field, among: Versions) -> str:
         present = condition(field.tagged, among)
         value = f"{field.tag}, &self.{identifier(field.name)}, &{self.default(field)}"
+        if self.is_nullable_struct(field):
+            assert present is None, field.name
+            return f"w.tag_struct(&tags, {value})?;\n"
         if present is None:
             return f"w.tag(&tags, {value})?;\n"
         if field.ignorable or self.untagged(field):

@@ -106,6 +106,14 @@ impl Reader {
         if nullable { T::read_nullable(self) } else { T::read(self).map(Some) }
     }
 
+    /// A tagged field that is a struct and may be null. Unlike elsewhere, null is 0 there.
+    ///
+    /// # Errors
+    /// As [`Reader::get`].
+    pub fn get_tagged_struct<T: Field>(&mut self) -> Result<Option<T>, DecodeError> {
+        if self.varint()? == 0 { Ok(None) } else { T::read(self).map(Some) }
+    }
+
     fn take_array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let mut array = [0; N];
         if self.remaining() >= N {

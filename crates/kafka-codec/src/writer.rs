@@ -168,6 +168,30 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// A tagged field that is a struct and may be null. Unlike elsewhere, null is 0 there.
+    ///
+    /// # Errors
+    /// As [`Writer::put`].
+    pub fn tag_struct<T: Field>(
+        &mut self,
+        tags: &Tags,
+        tag: u32,
+        value: &Option<T>,
+        default: &Option<T>,
+    ) -> Result<(), EncodeError> {
+        if value == default {
+            return Ok(());
+        }
+        self.varint(tag);
+        let start = self.out.len();
+        self.varint(u32::from(value.is_some()));
+        if let Some(value) = value {
+            value.write(self)?;
+        }
+        self.end_tag(tags, start);
+        Ok(())
+    }
+
     /// A tagged field that readers do without in versions that do not have it.
     ///
     /// # Errors

@@ -8,9 +8,9 @@ use polyport_kafka_codec::header::{self, RequestHeader};
 use polyport_kafka_codec::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use polyport_kafka_codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use polyport_kafka_codec::messages::{
-    ApiVersionsRequest, ApiVersionsResponse, ConsumerGroupHeartbeatRequest, FetchRequest,
-    FetchResponse, GroupMetadataKey, MetadataRequest, OffsetCommitKey, OffsetCommitValue,
-    ProduceRequest,
+    ApiVersionsRequest, ApiVersionsResponse, ConsumerGroupHeartbeatRequest,
+    ConsumerGroupMemberMetadataValue, DescribeTopicPartitionsRequest, FetchRequest, FetchResponse,
+    GroupMetadataKey, MetadataRequest, OffsetCommitKey, OffsetCommitValue, ProduceRequest,
 };
 use polyport_kafka_codec::{ApiKey, EncodeError, ErrorCode, Gap, Message, Reader, Records, record};
 
@@ -97,6 +97,22 @@ fn unknown_tagged_fields_are_skipped_and_known_ones_are_as_long_as_they_say() {
     assert_eq!(with(&[1, 3, 0, 1, 1]).unwrap_err().what, "the message ends early");
     assert!(with(&[1, 88, 0xff, 0xff, 0xff, 0xff, 0x0f]).is_err());
     assert!(with(&[1, 88, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]).is_err());
+}
+
+#[test]
+fn a_struct_that_is_null_is_0_in_a_tagged_field_and_255_elsewhere() {
+    let value = ConsumerGroupMemberMetadataValue {
+        classic_member_metadata: None,
+        ..ConsumerGroupMemberMetadataValue::default()
+    };
+    let mut bytes = Vec::new();
+    value.encode(&mut bytes, 0).unwrap();
+    assert_eq!(bytes, [1, 1, 1, 1, 1, 1, 255, 255, 255, 255, 1, 1, 0, 1, 0]);
+    assert_eq!(decoded(&bytes, 0), Ok(value));
+    let mut bytes = Vec::new();
+    DescribeTopicPartitionsRequest::default().encode(&mut bytes, 0).unwrap();
+    assert_eq!(bytes, [1, 0, 0, 7, 208, 255, 0]);
+    assert_eq!(decoded(&bytes, 0), Ok(DescribeTopicPartitionsRequest::default()));
 }
 
 #[test]

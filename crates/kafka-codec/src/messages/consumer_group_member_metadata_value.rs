@@ -58,7 +58,7 @@ impl Field for ConsumerGroupMemberMetadataValue {
         };
         r.tags(&mut |r, tag| {
             match tag {
-                0 => it.classic_member_metadata = r.get()?,
+                0 => it.classic_member_metadata = r.get_tagged_struct()?,
                 _ => return Ok(false),
             }
             Ok(true)
@@ -76,7 +76,12 @@ impl Field for ConsumerGroupMemberMetadataValue {
         w.put(&self.rebalance_timeout_ms)?;
         w.put(&self.server_assignor)?;
         let tags = w.tags();
-        w.tag(&tags, 0, &self.classic_member_metadata, &Some(ClassicMemberMetadata::default()))?;
+        w.tag_struct(
+            &tags,
+            0,
+            &self.classic_member_metadata,
+            &Some(ClassicMemberMetadata::default()),
+        )?;
         Ok(())
     }
 }
