@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use polyport_kafka_codec::header::{self, RequestHeader};
 use polyport_kafka_codec::messages::{Visitor, visit_all};
 use polyport_kafka_codec::{ApiKey, DecodeError, Message, Reader, frame, record};
@@ -80,18 +80,22 @@ pub fn kafka_request(bytes: &[u8]) {
     }
 }
 
-/// What arrives at a client. The first four bytes are the request's API and version.
+/// What arrives at a client: frames of a header and a response, each after four bytes of the request's
+/// API and version.
 pub fn kafka_response(bytes: &[u8]) {
-    let Some((asked, response)) = bytes.split_first_chunk::<4>() else { return };
-    let version = i16::from_be_bytes([asked[2], asked[3]]);
-    let Some(api) = ApiKey::from_code(i16::from_be_bytes([asked[0], asked[1]])) else { return };
-    let mut reader = Reader::copied(response);
-    if header::decode_response(&mut reader, api, version).is_err() {
-        return;
+    let mut arrived = BytesMut::from(bytes);
+    while arrived.len() > 4 {
+        let (code, version) = (arrived.get_i16(), arrived.get_i16());
+        let Some(api) = ApiKey::from_code(code) else { return };
+        let Ok(Some(whole)) = frame::split(&mut arrived, 1 << 20) else { return };
+        let mut reader = Reader::new(whole);
+        if header::decode_response(&mut reader, api, version).is_err() {
+            return;
+        }
+        let kind = kinds().get(format!("{}Response", api.name()).as_str());
+        let Some(kind) = kind else { panic!("{api:?} has no response") };
+        (kind.check)(&mut reader, version);
     }
-    let kind = kinds().get(format!("{}Response", api.name()).as_str());
-    let Some(kind) = kind else { panic!("{api:?} has no response") };
-    (kind.check)(&mut reader, version);
 }
 
 /// Messages that are in records.
@@ -118,20 +122,28 @@ fn versions(last: i16) -> impl Iterator<Item = i16> {
     versions.into_iter()
 }
 
+/// All that was written by `write`, after its length.
+fn framed(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut body = Vec::new();
+    write(&mut body);
+    [&(body.len() as u32).to_be_bytes()[..], &body].concat()
+}
+
 pub(crate) fn requests() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for api_key in ApiKey::ALL.iter().copied() {
         let Some(kind) = kinds().get(format!("{}Request", api_key.name()).as_str()) else {
             continue;
         };
-        for api_version in versions(kind.last_version) {
+        let frames = versions(kind.last_version).map(|api_version| {
             let client_id = Some("client".to_owned());
             let header = RequestHeader { api_key, api_version, correlation_id: 7, client_id };
-            let mut body = Vec::new();
-            let _ = header.encode(&mut body);
-            body.extend_from_slice(&(kind.sample)(api_version));
-            seeds.push([&(body.len() as u32).to_be_bytes()[..], &body].concat());
-        }
+            framed(|body| {
+                let _ = header.encode(body);
+                body.extend_from_slice(&(kind.sample)(api_version));
+            })
+        });
+        seeds.push(frames.collect::<Vec<_>>().concat());
     }
     seeds
 }
@@ -140,12 +152,14 @@ pub(crate) fn responses() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for api in ApiKey::ALL.iter().copied() {
         let Some(kind) = kinds().get(format!("{}Response", api.name()).as_str()) else { continue };
-        for version in versions(kind.last_version) {
-            let mut seed = [api.code().to_be_bytes(), version.to_be_bytes()].concat();
-            header::encode_response(&mut seed, api, version, 7);
-            seed.extend_from_slice(&(kind.sample)(version));
-            seeds.push(seed);
-        }
+        let frames = versions(kind.last_version).map(|version| {
+            let frame = framed(|body| {
+                header::encode_response(body, api, version, 7);
+                body.extend_from_slice(&(kind.sample)(version));
+            });
+            [&api.code().to_be_bytes()[..], &version.to_be_bytes(), &frame].concat()
+        });
+        seeds.push(frames.collect::<Vec<_>>().concat());
     }
     seeds
 }
