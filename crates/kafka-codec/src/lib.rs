@@ -44,10 +44,13 @@
 //!
 //! # Rules
 //! - A peer's bytes never panic, and no memory is taken for a length that has not arrived: an array
-//!   gets room for 64 KiB at first and grows with its items.
+//!   gets room for 64 KiB at first and grows with its items, which may take 16 times the frame's bytes
+//!   and a megabyte.
 //! - Records and other bytes are split off the frame, never copied. Records of a Produce request are
 //!   a [`BytesMut`](bytes::BytesMut): each partition's may be changed where they lie, with nothing
-//!   else to be dropped before. Records of a Fetch response may be in a file: [`Records`].
+//!   else to be dropped before. Such bytes hold the memory of the whole frame, and of what was read
+//!   from the socket with it: copy what is small and kept.
+//! - Records of a Fetch response may be in a file: [`Records`].
 //! - As in Kafka: unknown tagged fields and bytes after a message are ignored, text that is no UTF-8
 //!   is replaced, a field that a version does not have gets its default when read, and must have it
 //!   when written, unless the schema calls it ignorable.

@@ -9,6 +9,12 @@ pub(crate) const MAX_STRING_BYTES: usize = i16::MAX as usize;
 /// Most memory that is taken for an array before its items have been read. It grows with them.
 const FIRST_ARRAY_BYTES: usize = 64 << 10;
 
+/// What the items of all arrays of a message may take in memory: so much, and so much for each byte of
+/// the frame. An empty string, say, has one byte in a frame and 24 in memory; messages in earnest stay
+/// far below.
+const ITEMS_BYTES: usize = 1 << 20;
+const ITEMS_BYTES_PER_BYTE: usize = 16;
+
 /// Reads a message out of a frame that it owns. Fields of bytes and records are split off the frame,
 /// not copied; records of a Produce request may be changed where they lie.
 ///
@@ -23,6 +29,8 @@ pub struct Reader {
     split: usize,
     /// Where reading ends, counted from the frame's start.
     end: usize,
+    /// How many bytes more the items of arrays may take.
+    items_bytes: usize,
     version: i16,
     flexible: bool,
     #[cfg(feature = "fill")]
@@ -36,6 +44,7 @@ impl Reader {
             at: 0,
             split: 0,
             end: frame.len(),
+            items_bytes: frame.len().saturating_mul(ITEMS_BYTES_PER_BYTE) + ITEMS_BYTES,
             frame,
             version: 0,
             flexible: false,
@@ -233,6 +242,9 @@ impl Reader {
         nullable: bool,
     ) -> Result<Option<Vec<T>>, DecodeError> {
         let Some(length) = self.length(false, nullable)? else { return Ok(None) };
+        let bytes = length.saturating_mul(size_of::<T>());
+        let more = self.items_bytes.checked_sub(bytes);
+        self.items_bytes = more.ok_or_else(|| self.error("more items than such a message has"))?;
         let first = FIRST_ARRAY_BYTES / size_of::<T>().max(1);
         let mut items = Vec::with_capacity(length.min(first));
         for _ in 0..length {

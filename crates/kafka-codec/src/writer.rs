@@ -68,7 +68,7 @@ impl<'a> Writer<'a> {
     pub(crate) fn length(&mut self, length: Option<usize>, short: bool) -> Result<(), EncodeError> {
         let longest = if short { MAX_STRING_BYTES } else { i32::MAX as usize };
         if length.is_some_and(|length| length > longest) {
-            return Err(self.error("", "is too long"));
+            return Err(self.error("a value", "is too long"));
         }
         if self.flexible {
             self.varint(length.map_or(0, |length| length as u32 + 1));

@@ -9,8 +9,9 @@ use polyport_kafka_codec::messages::fetch_response::{FetchableTopicResponse, Par
 use polyport_kafka_codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use polyport_kafka_codec::messages::{
     ApiVersionsRequest, ApiVersionsResponse, ConsumerGroupHeartbeatRequest,
-    ConsumerGroupMemberMetadataValue, DescribeTopicPartitionsRequest, FetchRequest, FetchResponse,
-    GroupMetadataKey, MetadataRequest, OffsetCommitKey, OffsetCommitValue, ProduceRequest,
+    ConsumerGroupMemberMetadataValue, DescribeGroupsRequest, DescribeTopicPartitionsRequest,
+    FetchRequest, FetchResponse, GroupMetadataKey, MetadataRequest, OffsetCommitKey,
+    OffsetCommitValue, ProduceRequest,
 };
 use polyport_kafka_codec::{ApiKey, EncodeError, ErrorCode, Gap, Message, Reader, Records, record};
 
@@ -122,6 +123,16 @@ fn absurd_lengths_are_refused_before_memory_is_taken() {
         let error = decoded::<MetadataRequest>(&bytes, 0).unwrap_err();
         assert_eq!((error.at, error.what), (0, "a length beyond the message's end"));
     }
+    // Items that take 24 times as much memory as bytes.
+    let names = |count: usize| {
+        let length = count as u32 + 1;
+        let mut bytes = vec![length as u8 | 0x80, (length >> 7) as u8 | 0x80, (length >> 14) as u8];
+        bytes.resize(bytes.len() + count, 1);
+        bytes.extend_from_slice(&[0; 2]);
+        decoded::<DescribeGroupsRequest>(&bytes, 5)
+    };
+    assert_eq!(names(100_000).map(|request| request.groups.len()), Ok(100_000));
+    assert_eq!(names(200_000).unwrap_err().what, "more items than such a message has");
     let frame = |length: i32| {
         let mut arrived = BytesMut::from(&length.to_be_bytes()[..]);
         arrived.extend_from_slice(b"abcdef");
