@@ -1,0 +1,90 @@
+//! Partitions of `__consumer_offsets` come and go.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::super::machine::Context;
+use super::super::shard::Shard;
+use super::log::{Appender, Buffers, OffsetsLog, ReadFailed};
+use super::slot::{Active, Replication, Slot, State, Task};
+use super::{Coordinator, load, task};
+
+impl Coordinator {
+    /// This node leads the partition from this leader epoch on. Its groups are answered for as soon as
+    /// its records have been read, which goes on in the background; until then with
+    /// `CoordinatorLoadInProgress`. Called again with the same epoch, it does nothing.
+    pub fn lead(&self, partition: i32, leader_epoch: i32, log: Arc<dyn OffsetsLog>) {
+        let slot = self.slot(partition);
+        if !slot.is_newer(leader_epoch) || !self.enter(&slot, leader_epoch, State::Loading) {
+            return;
+        }
+        let coordinator = self.clone();
+        // Reading waits for the disk.
+        let load = tokio::task::spawn_blocking(move || {
+            let outcome = coordinator.read(&*log);
+            (coordinator, slot, outcome, log)
+        });
+        tokio::spawn(async move {
+            let Ok((coordinator, slot, outcome, log)) = load.await else { return };
+            match outcome {
+                Ok(shard) => coordinator.activate(&slot, leader_epoch, shard, log),
+                Err(error) => {
+                    let reason = error.source.to_string();
+                    tracing::error!(partition, %error, reason, "the groups cannot be loaded");
+                    slot.advance(leader_epoch, || State::Failed);
+                }
+            }
+        });
+    }
+
+    /// Another node, or none, leads the partition from this leader epoch on.
+    pub fn resign(&self, partition: i32, leader_epoch: i32) {
+        self.enter(&self.slot(partition), leader_epoch, State::Absent);
+    }
+
+    /// Ends what was there before: those who wait are sent to the new leader.
+    fn enter(&self, slot: &Slot, leader_epoch: i32, state: State) -> bool {
+        let now = self.inner.now();
+        slot.enter(leader_epoch, state, |before| {
+            if let State::Active(mut active) = before {
+                active.run(now, &self.inner.config, Shard::on_unloaded);
+            }
+        })
+    }
+
+    fn read(&self, log: &dyn OffsetsLog) -> Result<Shard, ReadFailed> {
+        let mut shard = Shard::default();
+        let mut buffers = Buffers::default();
+        let mut appender =
+            Appender { log, replicate_to: 0, waits: Vec::new(), buffers: &mut buffers };
+        let mut answers = Vec::new();
+        let cx = Context {
+            now: self.inner.now(),
+            config: &self.inner.config,
+            log: &mut appender,
+            answers: &mut answers,
+        };
+        load::load(log, &mut shard, &cx)?;
+        Ok(shard)
+    }
+
+    fn activate(
+        &self,
+        slot: &Arc<Slot>,
+        leader_epoch: i32,
+        shard: Shard,
+        log: Arc<dyn OffsetsLog>,
+    ) {
+        // As in Kafka, what was found in the log counts, also if a follower does not have it yet.
+        let (replication, replication_seen) = watch::channel(Replication::default());
+        let (unreplicated, appends) = mpsc::unbounded_channel();
+        slot.advance(leader_epoch, || {
+            let work = task::work(self.inner.clone(), slot.clone(), appends, replication);
+            let task = Task(tokio::spawn(work).abort_handle());
+            let mut active = Active::new(shard, log, replication_seen, unreplicated, task);
+            active.run(self.inner.now(), &self.inner.config, Shard::on_loaded);
+            State::Active(Box::new(active))
+        });
+    }
+}

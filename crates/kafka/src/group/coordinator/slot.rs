@@ -1,0 +1,274 @@
+//! One partition of `__consumer_offsets` as this node has it: not at all, being read, or at work.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+
+use super::super::config::GroupConfig;
+use super::super::error::{AppendError, GroupError};
+use super::super::machine::{Answer, Context, GroupId, Moment, Waiter};
+use super::super::offsets::CommitOffsets;
+use super::super::shard::{CommitOutcome, Shard};
+use super::log::{Appender, Buffers, OffsetsLog, Replicated};
+
+/// An append that is not replicated yet: where it ends, and what to wait for.
+pub(super) type Unreplicated = (i64, Replicated);
+
+/// How far the partition is replicated.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Replication {
+    /// Everything below is.
+    pub(super) below: i64,
+    /// The last append that failed to be: where it ended, and why.
+    pub(super) failed: Option<(i64, AppendError)>,
+}
+
+/// Holds an answer until all that it is based on is replicated.
+pub(super) struct Gate {
+    pub(super) offset: i64,
+    pub(super) replication: watch::Receiver<Replication>,
+}
+
+impl Gate {
+    /// # Errors
+    /// `CoordinatorNotAvailable` if it takes longer than `timeout`; why it failed.
+    pub(super) async fn pass(mut self, timeout: Duration) -> Result<(), GroupError> {
+        let offset = self.offset;
+        let is_decided = |state: &Replication| {
+            state.below >= offset || state.failed.is_some_and(|(failed, _)| failed >= offset)
+        };
+        if self.replication.borrow().below >= offset {
+            return Ok(());
+        }
+        let decided = tokio::time::timeout(timeout, self.replication.wait_for(is_decided)).await;
+        match decided {
+            // Those who wait for replicas find the coordinator anew meanwhile.
+            Err(_) => Err(GroupError::CoordinatorNotAvailable),
+            // The partition went to another node.
+            Ok(Err(_)) => Err(GroupError::NotCoordinator),
+            Ok(Ok(state)) if state.below >= offset => Ok(()),
+            Ok(Ok(state)) => match state.failed {
+                Some((_, error)) => Err(error.for_group()),
+                None => Ok(()),
+            },
+        }
+    }
+}
+
+/// A held answer with what it must wait for.
+pub(super) type Held = (Answer, Gate);
+
+/// A commit that waits to be taken along.
+struct QueuedCommit {
+    group: GroupId,
+    request: CommitOffsets,
+    answer: oneshot::Sender<(CommitOutcome, Gate)>,
+}
+
+/// A partition whose groups are coordinated here.
+pub(super) struct Active {
+    pub(super) machine: Shard,
+    log: Arc<dyn OffsetsLog>,
+    buffers: Buffers,
+    waiters: BTreeMap<Waiter, oneshot::Sender<Held>>,
+    next_waiter: u64,
+    /// Where the last append ended that was not replicated at once.
+    replicate_to: i64,
+    replication: watch::Receiver<Replication>,
+    unreplicated: mpsc::UnboundedSender<Unreplicated>,
+    _task: Task,
+}
+
+/// The task that a partition at work has; it ends with that.
+pub(super) struct Task(pub(super) AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+pub(super) enum State {
+    /// Another node leads the partition.
+    Absent,
+    /// Its records are being read.
+    Loading,
+    /// Its records cannot be read.
+    Failed,
+    /// At work.
+    Active(Box<Active>),
+}
+
+pub(super) struct Slot {
+    state: Mutex<(State, i32)>,
+    commits: Mutex<Vec<QueuedCommit>>,
+    /// Told when the next deadline has come nearer.
+    pub(super) sooner: tokio::sync::Notify,
+}
+
+impl Active {
+    pub(super) fn new(
+        machine: Shard,
+        log: Arc<dyn OffsetsLog>,
+        replication: watch::Receiver<Replication>,
+        unreplicated: mpsc::UnboundedSender<Unreplicated>,
+        task: Task,
+    ) -> Self {
+        Active {
+            machine,
+            log,
+            buffers: Buffers::default(),
+            waiters: BTreeMap::new(),
+            next_waiter: 0,
+            replicate_to: 0,
+            replication,
+            unreplicated,
+            _task: task,
+        }
+    }
+
+    /// Names a request whose answer is held.
+    pub(super) fn hold(&mut self) -> (Waiter, oneshot::Receiver<Held>) {
+        let (sender, receiver) = oneshot::channel();
+        let waiter = Waiter(self.next_waiter);
+        self.next_waiter += 1;
+        self.waiters.insert(waiter, sender);
+        (waiter, receiver)
+    }
+
+    pub(super) fn gate(&self) -> Gate {
+        Gate { offset: self.replicate_to, replication: self.replication.clone() }
+    }
+
+    /// Lets the machine do something, and sends the answers that are ready.
+    pub(super) fn run<T>(
+        &mut self,
+        now: Moment,
+        config: &GroupConfig,
+        work: impl FnOnce(&mut Shard, &mut Context<'_>) -> T,
+    ) -> T {
+        let mut answers = Vec::new();
+        let mut appender = Appender {
+            log: &*self.log,
+            replicate_to: self.replicate_to,
+            waits: Vec::new(),
+            buffers: &mut self.buffers,
+        };
+        let mut cx = Context { now, config, log: &mut appender, answers: &mut answers };
+        let result = work(&mut self.machine, &mut cx);
+        self.replicate_to = appender.replicate_to;
+        for wait in appender.waits {
+            // Without the task the partition is not here any more, and the gates say so.
+            let _ = self.unreplicated.send(wait);
+        }
+        for (waiter, answer) in answers {
+            if let Some(sender) = self.waiters.remove(&waiter) {
+                let gate = self.gate();
+                // Nobody listens if the connection was closed.
+                let _ = sender.send((answer, gate));
+            }
+        }
+        result
+    }
+}
+
+impl Slot {
+    pub(super) fn new() -> Self {
+        Slot {
+            state: Mutex::new((State::Absent, -1)),
+            commits: Mutex::new(Vec::new()),
+            sooner: tokio::sync::Notify::new(),
+        }
+    }
+
+    /// Whether this node has not heard of the epoch yet.
+    pub(super) fn is_newer(&self, epoch: i32) -> bool {
+        self.state.lock().1 < epoch
+    }
+
+    /// Takes a state that the leader of this epoch brings; false if a newer one has been here. The
+    /// state before is handed to `end`.
+    pub(super) fn enter(&self, epoch: i32, state: State, end: impl FnOnce(State)) -> bool {
+        let mut slot = self.state.lock();
+        if epoch < slot.1 {
+            return false;
+        }
+        let before = std::mem::replace(&mut *slot, (state, epoch));
+        end(before.0);
+        true
+    }
+
+    /// Replaces the state of the leader of this epoch, if it is still that.
+    pub(super) fn advance(&self, epoch: i32, make: impl FnOnce() -> State) -> bool {
+        let mut slot = self.state.lock();
+        let is_current = slot.1 == epoch && matches!(slot.0, State::Loading);
+        if is_current {
+            slot.0 = make();
+        }
+        is_current
+    }
+
+    /// Whether the partition's records are being read.
+    pub(super) fn is_loading(&self) -> bool {
+        matches!(self.state.lock().0, State::Loading)
+    }
+
+    /// Works on the partition, if its groups are coordinated here.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Active) -> T) -> Result<T, GroupError> {
+        let mut slot = self.state.lock();
+        match &mut slot.0 {
+            State::Absent => Err(GroupError::NotCoordinator),
+            State::Loading => Err(GroupError::CoordinatorLoadInProgress),
+            State::Failed => Err(GroupError::CoordinatorNotAvailable),
+            State::Active(active) => {
+                let before = active.machine.next_deadline();
+                let result = work(active);
+                if active.machine.next_deadline() < before {
+                    self.sooner.notify_one();
+                }
+                Ok(result)
+            }
+        }
+    }
+
+    /// Commits offsets. Whoever gets at the partition takes all commits that wait for it along, in one
+    /// append.
+    pub(super) async fn commit(
+        &self,
+        now: Moment,
+        config: &GroupConfig,
+        group: GroupId,
+        request: CommitOffsets,
+    ) -> Result<(CommitOutcome, Gate), GroupError> {
+        let (answer, answered) = oneshot::channel();
+        self.commits.lock().push(QueuedCommit { group, request, answer });
+        let refused = self.with(|active| {
+            let queued = std::mem::take(&mut *self.commits.lock());
+            if queued.is_empty() {
+                return;
+            }
+            let mut requests = Vec::with_capacity(queued.len());
+            let mut answers = Vec::with_capacity(queued.len());
+            for commit in queued {
+                requests.push((commit.group, commit.request));
+                answers.push(commit.answer);
+            }
+            let outcomes = active.run(now, config, |shard, cx| shard.commit(&requests, cx));
+            for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                // Nobody listens if the connection was closed.
+                let _ = answer.send((outcome, active.gate()));
+            }
+        });
+        if let Err(error) = refused {
+            // Theirs would be refused alike.
+            self.commits.lock().clear();
+            return Err(error);
+        }
+        // Whoever took it along found the partition gone.
+        answered.await.map_err(|_| self.with(|_| ()).err().unwrap_or(GroupError::NotCoordinator))
+    }
+}

@@ -1,0 +1,4 @@
+mod classic;
+mod offsets;
+mod statics;
+pub(crate) mod world;

@@ -1,7 +1,0 @@
-//! Brokers' metadata on real trees: one node and three.
-
-#![allow(clippy::unwrap_used)]
-
-mod node;
-mod one;
-mod three;
