@@ -12,6 +12,7 @@
 //! crate), clocks below [`replica`] (time comes with each command), and any protocol's wire format.
 
 pub mod access;
+pub mod client;
 pub mod command;
 pub mod error;
 pub mod import;

@@ -1,0 +1,199 @@
+//! Making, growing and deleting topics.
+
+pub mod assign;
+mod create;
+mod grow;
+pub mod name;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use polyport_tree::client::{Client, ClientError};
+
+pub(in crate::metadata) use create::first_state;
+pub use create::{Created, Layout, NewTopic};
+pub use name::{CONSUMER_OFFSETS, TRANSACTION_STATE, is_internal};
+
+use super::image::{Image, Images};
+use super::{TopicId, znode};
+use assign::Candidate;
+use znode::path;
+
+/// Why nothing was done about a topic. Texts are for the client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    /// The name is not allowed, or collides.
+    #[error("{0}")]
+    InvalidName(String),
+    /// There is one of this name.
+    #[error("{0}")]
+    Exists(String),
+    /// There is none of this name.
+    #[error("{0}")]
+    Unknown(String),
+    /// A number of partitions that cannot be.
+    #[error("{0}")]
+    InvalidPartitions(String),
+    /// A replication factor that cannot be.
+    #[error("{0}")]
+    InvalidReplicationFactor(String),
+    /// An assignment that cannot be.
+    #[error("{0}")]
+    InvalidReplicaAssignment(String),
+    /// A configuration that cannot be.
+    #[error("{0}")]
+    InvalidConfig(String),
+    /// The request contradicts itself.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// Its replicas are being moved.
+    #[error("{0}")]
+    ReassignmentInProgress(String),
+    /// No reassignment is going on that could be cancelled.
+    #[error("{0}")]
+    NoReassignmentInProgress(String),
+    /// The tree did not do it, or not surely. Trying again is right.
+    #[error(transparent)]
+    Tree(#[from] ClientError),
+    /// The operating system has no randomness.
+    #[error("no randomness: {0}")]
+    Randomness(String),
+}
+
+/// How topics are made when the request leaves it open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// `num.partitions`.
+    pub partitions: i32,
+    /// `default.replication.factor`.
+    pub replication_factor: i16,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { partitions: 1, replication_factor: 1 }
+    }
+}
+
+/// A topic that the broker makes by itself, before anybody has asked for it by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InternalTopic {
+    /// Number of partitions.
+    pub partitions: i32,
+    /// How many replicas.
+    pub replication_factor: InternalFactor,
+    /// Its configuration.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// How many replicas an internal topic gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InternalFactor {
+    /// The operator has said so: fewer brokers are an error, as in Kafka.
+    Exactly(i16),
+    /// The default: as many, or one for each node that the cluster has (whether or not it is up),
+    /// if those are fewer. Kafka's default of three would leave a lone node without consumer groups
+    /// until the operator finds the key.
+    AtMost(i16),
+}
+
+impl InternalFactor {
+    /// The number for a cluster of so many nodes.
+    pub fn resolve(self, nodes: usize) -> i16 {
+        match self {
+            Self::Exactly(factor) => factor,
+            Self::AtMost(factor) => factor.min(i16::try_from(nodes.max(1)).unwrap_or(i16::MAX)),
+        }
+    }
+}
+
+/// Makes, grows and deletes topics. Clones are handles on the same.
+#[derive(Clone)]
+pub struct Topics {
+    client: Client,
+    images: Images,
+    defaults: Arc<dyn Fn() -> Defaults + Send + Sync>,
+}
+
+/// Tries where another's change came in between.
+const TRIES: usize = 10;
+
+impl Topics {
+    /// `defaults` is asked each time, so that a changed configuration takes effect.
+    pub fn new(
+        client: Client,
+        images: Images,
+        defaults: impl Fn() -> Defaults + Send + Sync + 'static,
+    ) -> Self {
+        Self { client, images, defaults: Arc::new(defaults) }
+    }
+
+    /// Asks for a topic's deletion; the controller does it. The answer is the transaction. A
+    /// deletion that was asked for already is no error.
+    ///
+    /// # Errors
+    /// If there is no such topic, or the tree did not answer.
+    pub async fn delete(&self, topic: &str) -> Result<i64, TopicError> {
+        let image = self.images.current();
+        if image.topic(topic).is_none() {
+            return Err(unknown(topic));
+        }
+        let (mark, home) = (path::delete_topic(topic), path::topic(topic));
+        let writes = vec![
+            polyport_tree::client::writes::check(&home, -1),
+            polyport_tree::client::writes::create_bare(&mark),
+        ];
+        use polyport_tree::TreeError;
+        match self.client.multi(writes).await {
+            Ok(written) => Ok(written.zxid),
+            Err(ClientError::Refused { error: TreeError::NodeExists, .. }) => Ok(image.zxid),
+            Err(ClientError::Refused { error: TreeError::NoNode, .. }) => Err(unknown(topic)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until every partition of a topic has a leader, or the topic is gone. There is no
+    /// limit of time: wrap it in one.
+    pub async fn led(&self, topic: &str) {
+        let mut changes = self.images.subscribe();
+        loop {
+            let image = changes.next().await.after;
+            let led = |topic: &Arc<super::image::Topic>| {
+                topic.partitions.iter().all(|partition| partition.leader().is_some())
+            };
+            if image.topic(topic).is_none_or(led) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until a topic of this id is gone. There is no limit of time: wrap it in one.
+    pub async fn gone(&self, topic: &str, id: TopicId) {
+        let mut changes = self.images.subscribe();
+        loop {
+            let image = changes.next().await.after;
+            if image.topic(topic).is_none_or(|topic| topic.id != id) {
+                return;
+            }
+        }
+    }
+}
+
+fn unknown(topic: &str) -> TopicError {
+    TopicError::Unknown(format!("The topic '{topic}' does not exist."))
+}
+
+/// The living brokers and their racks.
+fn candidates(image: &Image) -> Vec<Candidate<'_>> {
+    let broker = |broker: &Arc<super::image::Broker>| broker.id;
+    image.brokers().values().map(|b| (broker(b), b.rack.as_deref())).collect()
+}
+
+/// A random number below `bound`.
+fn below(bound: usize) -> Result<usize, TopicError> {
+    let mut bytes = [0; 8];
+    let filled = getrandom::fill(&mut bytes);
+    filled.map_err(|error| TopicError::Randomness(error.to_string()))?;
+    // Bounds are small: what the remainder prefers does not matter.
+    Ok((u64::from_le_bytes(bytes) % bound.max(1) as u64) as usize)
+}

@@ -1,0 +1,7 @@
+//! Brokers' metadata on real trees: one node and three.
+
+#![allow(clippy::unwrap_used)]
+
+mod node;
+mod one;
+mod three;
