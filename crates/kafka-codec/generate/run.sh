@@ -4,11 +4,10 @@
 set -eu
 cd "$(dirname "$0")"
 jars=${KAFKA_JARS:-$PWD/../../../.cache/kafka-schemas}
-if [ ! -d "$jars" ]; then
-    for jar in kafka-clients:3.9.1 kafka-group-coordinator:3.9.1 kafka-transaction-coordinator:3.9.1 \
-        kafka-clients:4.0.0; do
+for jar in kafka-clients:3.9.1 kafka-group-coordinator:3.9.1 kafka-transaction-coordinator:3.9.1 \
+    kafka-clients:4.0.0; do
+    [ -f "$jars/$(echo "$jar" | tr : -).jar" ] ||
         mvn -q -B -Dstyle.color=never dependency:copy -Dartifact="org.apache.kafka:$jar" \
             -DoutputDirectory="$jars"
-    done
-fi
+done
 python3 generate.py "$jars" ../src

@@ -47,8 +47,7 @@ def span(versions: Versions) -> str:
 def condition(versions: Versions, among: Versions) -> str | None:
     """When `v`, one of `among`, is one of `versions`; None if always."""
     inside = versions & among
-    if not inside:
-        return "false"
+    assert inside, f"{versions} has none of {among}"
     if inside == among:
         return None
     if inside.first == inside.last:
@@ -208,10 +207,9 @@ class Emitter:
 
     def field_doc(self, field: Field, struct: Struct) -> str:
         doc = f"`{field.name}`"
-        whole = Versions.parse("none")
         if field.versions != struct.versions:
             doc += f", versions {span(self.open(field.versions))}"
-        if field.tagged != whole and field.tagged:
+        if field.tagged:
             doc += f", tag {field.tag}"
         if field.is_nullable and field.nullable != field.versions:
             doc += f", null in {span(self.open(field.nullable))}"
