@@ -11,11 +11,13 @@
 //! - [`broker`]: this node's registration.
 //! - [`topics`]: making, growing and deleting topics.
 //! - [`controller`]: who leads what.
+//! - [`config`]: configurations of topics and brokers.
 //!
 //! Deliberately absent: wire types (handlers translate), partitions at work (they follow the image),
 //! access control lists, SCRAM credentials and delegation tokens.
 
 pub mod broker;
+pub mod config;
 pub mod controller;
 pub mod image;
 mod topic_id;

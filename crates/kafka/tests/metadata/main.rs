@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod configs;
 mod node;
 mod one;
 mod three;

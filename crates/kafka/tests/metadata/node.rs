@@ -10,9 +10,10 @@ use polyport_cluster::node::Options;
 use polyport_cluster::transport::Secret;
 use polyport_cluster::{Cluster, Member, Members, Proposals};
 use polyport_kafka::metadata::broker::{Registration, prepare};
+use polyport_kafka::metadata::config::{Alterations, Configs};
 use polyport_kafka::metadata::controller::{self, Controller};
 use polyport_kafka::metadata::image::{Image, Images};
-use polyport_kafka::metadata::topics::{Defaults, Layout, NewTopic, Topics};
+use polyport_kafka::metadata::topics::{Layout, NewTopic, Topics};
 use polyport_kafka::metadata::znode::{BrokerZnode, Endpoint};
 use polyport_tree::client::{self, Client};
 use polyport_tree::replica::{Settings, Unstarted};
@@ -51,6 +52,8 @@ pub struct Node {
     pub client: Client,
     pub images: Images,
     pub topics: Topics,
+    pub configs: Configs,
+    pub alterations: Alterations,
     pub cluster_id: String,
     pub registration: Option<Registration>,
     pub controller: Option<Controller>,
@@ -102,8 +105,20 @@ impl Node {
         let client = in_time(Client::open(replica, options)).await.unwrap();
         let cluster_id = in_time(prepare(&client)).await.unwrap();
         let images = Images::follow(&client);
-        let topics = Topics::new(client.clone(), images.clone(), Defaults::default);
-        Self { cluster, client, images, topics, cluster_id, registration: None, controller: None }
+        let configs = Configs::new(id as i32, Default::default()).unwrap();
+        let topics = Topics::new(client.clone(), images.clone(), configs.clone());
+        let alterations = Alterations::new(client.clone(), images.clone(), configs.clone());
+        Self {
+            cluster,
+            client,
+            images,
+            topics,
+            configs,
+            alterations,
+            cluster_id,
+            registration: None,
+            controller: None,
+        }
     }
 
     /// The first image of which something holds.

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use polyport_base::clock::SystemClock;
 use polyport_kafka::metadata::TopicId;
 use polyport_kafka::metadata::broker::{RegisterError, Registration};
+use polyport_kafka::metadata::config::Configs;
 use polyport_kafka::metadata::topics::{
-    CONSUMER_OFFSETS, InternalFactor, InternalTopic, Layout, NewTopic, TopicError,
+    CONSUMER_OFFSETS, InternalFactor, InternalTopic, Layout, NewTopic, TRANSACTION_STATE,
+    TopicError,
 };
 use polyport_tree::client::{self, Client, writes};
 
@@ -127,21 +129,29 @@ async fn a_topic_too_large_for_one_transaction_is_finished_by_the_controller() {
 #[tokio::test]
 async fn internal_topics_get_what_a_lone_node_can_give() {
     let (_dir, node) = node("internal").await;
-    let mut offsets = InternalTopic {
-        partitions: 50,
-        replication_factor: InternalFactor::Exactly(3),
-        configs: BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]),
-    };
-    let refused = node.topics.ensure_internal(CONSUMER_OFFSETS, &offsets, 1).await;
-    assert!(matches!(refused, Err(TopicError::InvalidReplicationFactor(_))), "{refused:?}");
-    offsets.replication_factor = InternalFactor::AtMost(3);
     for _ in 0..2 {
-        node.topics.ensure_internal(CONSUMER_OFFSETS, &offsets, 1).await.unwrap();
+        node.topics.ensure(CONSUMER_OFFSETS, 1).await.unwrap();
+        node.topics.ensure(TRANSACTION_STATE, 1).await.unwrap();
+        node.topics.ensure("plain", 1).await.unwrap();
     }
     let image = node.images.current();
-    assert_eq!(image.topic(CONSUMER_OFFSETS).unwrap().partitions.len(), 50);
+    let known = |topic: &str| {
+        let topic = image.topic(topic).unwrap();
+        (topic.partitions.len(), topic.partition(0).unwrap().replicas.len())
+    };
+    assert_eq!((known(CONSUMER_OFFSETS), known("plain")), ((50, 1), (1, 1)));
+    let offsets = node.configs.topic(&image, CONSUMER_OFFSETS).log;
+    assert!(offsets.compact && !offsets.delete && offsets.segment_bytes == 100 << 20);
+    assert_eq!(node.configs.topic(&image, TRANSACTION_STATE).min_insync_replicas, 1);
     assert_eq!(InternalFactor::AtMost(3).resolve(2), 2);
     assert_eq!(InternalFactor::AtMost(3).resolve(5), 3);
+    // What the operator has set is meant.
+    let fixed = [("offsets.topic.replication.factor".to_owned(), "3".to_owned())].into();
+    let configs = Configs::new(1, fixed).unwrap();
+    let offsets = InternalTopic::named(CONSUMER_OFFSETS, &configs, &image, 1).unwrap();
+    assert_eq!(offsets.replication_factor.resolve(1), 3);
+    let refused = node.topics.create(&topic("three", 1, 3), false).await;
+    assert!(matches!(refused, Err(TopicError::InvalidReplicationFactor(_))), "{refused:?}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use polyport_tree::client::{ClientError, MAX_BYTES, writes};
 use polyport_tree::command::Write;
 
 use super::assign::{Start, assign};
-use super::{InternalTopic, TRIES, TopicError, Topics, below, candidates, name};
+use super::{TRIES, TopicError, Topics, below, candidates, name};
 use crate::metadata::TopicId;
 use crate::metadata::image::Image;
 use crate::metadata::znode::{Assignment, ConfigZnode, PartitionStateZnode, TopicZnode, path};
@@ -86,34 +86,6 @@ impl Topics {
         Err(ClientError::Unknown.into())
     }
 
-    /// Makes an internal topic, unless it is there. `nodes`: how many the cluster has.
-    ///
-    /// # Errors
-    /// See [`TopicError`].
-    pub async fn ensure_internal(
-        &self,
-        topic_name: &str,
-        topic: &InternalTopic,
-        nodes: usize,
-    ) -> Result<(), TopicError> {
-        if self.images.current().topic(topic_name).is_some() {
-            return Ok(());
-        }
-        let layout = Layout::Counted {
-            partitions: Some(topic.partitions),
-            replication_factor: Some(topic.replication_factor.resolve(nodes)),
-        };
-        let new = NewTopic { name: topic_name.to_owned(), layout, configs: topic.configs.clone() };
-        match self.create(&new, false).await {
-            Ok(created) => {
-                self.images.at(created.zxid).await;
-                Ok(())
-            }
-            Err(TopicError::Exists(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Checks a topic and lays out its replicas.
     fn plan(&self, image: &Image, topic: &NewTopic) -> Result<BTreeMap<i32, Vec<i32>>, TopicError> {
         if image.topic(&topic.name).is_some() && !image.is_deleting(&topic.name) {
@@ -121,17 +93,20 @@ impl Topics {
         }
         let replicas = match &topic.layout {
             Layout::Counted { partitions, replication_factor } => {
-                let defaults = (self.defaults)();
-                let partitions = partitions.unwrap_or(defaults.partitions);
-                let factor = replication_factor.unwrap_or(defaults.replication_factor);
+                let default = |name| self.configs.broker_number(image, name);
+                let partitions = partitions.map_or_else(|| default("num.partitions"), i64::from);
+                let factor = replication_factor
+                    .map_or_else(|| default("default.replication.factor"), i64::from);
                 let brokers = candidates(image);
                 let (broker, shift) = (below(brokers.len())?, below(brokers.len())?);
                 let start = Start { broker, shift, partition: 0 };
-                assign(&brokers, partitions, factor.into(), start)?
+                assign(&brokers, partitions as i32, factor as i32, start)?
             }
             Layout::Assigned(replicas) => replicas.clone(),
         };
         validate(image, &topic.name, &replicas)?;
+        let valid = self.configs.validate_topic(image, &topic.configs);
+        valid.map_err(|error| TopicError::InvalidConfig(error.0))?;
         Ok(replicas)
     }
 }

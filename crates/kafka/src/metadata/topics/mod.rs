@@ -3,17 +3,19 @@
 pub mod assign;
 mod create;
 mod grow;
+mod internal;
 pub mod name;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use polyport_tree::client::{Client, ClientError};
 
 pub(in crate::metadata) use create::first_state;
 pub use create::{Created, Layout, NewTopic};
+pub use internal::{InternalFactor, InternalTopic};
 pub use name::{CONSUMER_OFFSETS, TRANSACTION_STATE, is_internal};
 
+use super::config::Configs;
 use super::image::{Image, Images};
 use super::{TopicId, znode};
 use assign::Candidate;
@@ -60,72 +62,21 @@ pub enum TopicError {
     Randomness(String),
 }
 
-/// How topics are made when the request leaves it open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Defaults {
-    /// `num.partitions`.
-    pub partitions: i32,
-    /// `default.replication.factor`.
-    pub replication_factor: i16,
-}
-
-impl Default for Defaults {
-    fn default() -> Self {
-        Self { partitions: 1, replication_factor: 1 }
-    }
-}
-
-/// A topic that the broker makes by itself, before anybody has asked for it by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InternalTopic {
-    /// Number of partitions.
-    pub partitions: i32,
-    /// How many replicas.
-    pub replication_factor: InternalFactor,
-    /// Its configuration.
-    pub configs: BTreeMap<String, String>,
-}
-
-/// How many replicas an internal topic gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InternalFactor {
-    /// The operator has said so: fewer brokers are an error, as in Kafka.
-    Exactly(i16),
-    /// The default: as many, or one for each node that the cluster has (whether or not it is up),
-    /// if those are fewer. Kafka's default of three would leave a lone node without consumer groups
-    /// until the operator finds the key.
-    AtMost(i16),
-}
-
-impl InternalFactor {
-    /// The number for a cluster of so many nodes.
-    pub fn resolve(self, nodes: usize) -> i16 {
-        match self {
-            Self::Exactly(factor) => factor,
-            Self::AtMost(factor) => factor.min(i16::try_from(nodes.max(1)).unwrap_or(i16::MAX)),
-        }
-    }
-}
-
 /// Makes, grows and deletes topics. Clones are handles on the same.
 #[derive(Clone)]
 pub struct Topics {
     client: Client,
     images: Images,
-    defaults: Arc<dyn Fn() -> Defaults + Send + Sync>,
+    configs: Configs,
 }
 
 /// Tries where another's change came in between.
 const TRIES: usize = 10;
 
 impl Topics {
-    /// `defaults` is asked each time, so that a changed configuration takes effect.
-    pub fn new(
-        client: Client,
-        images: Images,
-        defaults: impl Fn() -> Defaults + Send + Sync + 'static,
-    ) -> Self {
-        Self { client, images, defaults: Arc::new(defaults) }
+    /// `configs`: this broker's, which fill in what requests leave open.
+    pub fn new(client: Client, images: Images, configs: Configs) -> Self {
+        Self { client, images, configs }
     }
 
     /// Asks for a topic's deletion; the controller does it. The answer is the transaction. A
