@@ -318,10 +318,7 @@ class Faults:
             self.count[name] = self.count.get(name, 0) + 1
             print(f"{time.strftime('%X')} {name}", flush=True)
             chosen[name][0]()
-            # Each new leader gives every session its whole timeout again, as ZooKeeper's does: without
-            # a rest now and then, one whose client vanished would never end.
-            quiet = sum(self.count.values()) % 6 == 0
-            time.sleep(DOOMED_TIMEOUT + 6 if quiet else self.rng.uniform(1, 3))
+            time.sleep(self.rng.uniform(1, 3))
 
 
 def failovers(kills, writers):

@@ -15,6 +15,11 @@ use crate::model::Model;
 /// out twice a tick, and an election just past gives everyone a fresh timeout anyway.
 const REPORT_SLACK_MS: u64 = 2500;
 
+/// Milliseconds after its timeout within which a session whose client is silent is found and ended,
+/// when nothing is wrong: sessions are looked at twice a tick, and an election may have been just
+/// before.
+const EXPIRY_SLACK_MS: u64 = 2500;
+
 /// What a transaction did, as the model sees it.
 struct Transaction {
     ask: Ask,
@@ -37,6 +42,7 @@ pub fn history(state: &State) -> (Vec<String>, Model) {
         model: Model::new(),
         reads: reads.into_iter().peekable(),
         transactions: BTreeMap::new(),
+        attached: BTreeMap::new(),
         broken: &mut broken,
     };
     for (index, (applied, at_ms)) in &state.log {
@@ -55,6 +61,8 @@ struct Replay<'a, I: Iterator> {
     model: Model,
     reads: std::iter::Peekable<I>,
     transactions: BTreeMap<i64, Transaction>,
+    /// When the log attached each session.
+    attached: BTreeMap<i64, u64>,
     broken: &'a mut Vec<String>,
 }
 
@@ -99,17 +107,41 @@ impl<'a, I: Iterator<Item = Read<'a>>> Replay<'_, I> {
             {
                 for session in sessions {
                     self.expired(*session, at_ms, state);
+                    self.expired_in_time(*session, at_ms, state);
                 }
             }
             let from = &batch.submitters[submitter];
             let attachment = batch.attachment(submitter);
             let (zxid, result) = self.model.step(*time_ms, from, attachment, &command);
+            if let Ok(Outcome::Attached(session, ..)) = &result {
+                self.attached.insert(*session, at_ms);
+            }
             if let Some(ask) = ask(&command)
                 && command != Command::Sync
             {
                 let session = from.session;
                 self.transactions.insert(zxid, Transaction { ask, session, result });
             }
+        }
+    }
+
+    /// Once nothing is wrong any more, a session does not outlive its client by much more than its
+    /// timeout.
+    fn expired_in_time(&mut self, session: i64, at_ms: u64, state: &State) {
+        let Some(known) = self.model.sessions.get(&session) else { return };
+        let heard = state.touches.get(&session).into_iter().flatten();
+        let attached = self.attached.get(&session);
+        let since = heard.chain(attached).chain(&state.disturbed).chain(&state.calm);
+        let Some(since) = since.filter(|since| **since <= at_ms).max() else { return };
+        if state.calm.is_none_or(|calm| calm > *since) {
+            return;
+        }
+        let timeout_ms = known.timeout_ms as u64;
+        if at_ms - since > timeout_ms + EXPIRY_SLACK_MS {
+            self.broken.push(format!(
+                "session {session:x} expired at {at_ms} ms, but nothing was heard of it or wrong \
+                 since {since} ms, timeout {timeout_ms} ms"
+            ));
         }
     }
 

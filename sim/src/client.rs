@@ -235,6 +235,17 @@ impl Connected {
     }
 }
 
+/// What is left of a client that fell silent.
+pub struct Vanished {
+    /// Its session.
+    pub session: i64,
+    /// The node it was connected to.
+    pub node: u64,
+    /// Its session's timeout.
+    pub timeout_ms: u64,
+    _connection: Option<Connected>,
+}
+
 /// One client.
 pub struct Client {
     number: usize,
@@ -311,6 +322,27 @@ impl Client {
                 self.close(&mut connected).await;
                 self.left(&connected);
             }
+        }
+    }
+
+    /// Opens a session with an ephemeral and says nothing more; the connection stays if `stays`.
+    pub async fn vanish(mut self, stays: bool) -> Vanished {
+        loop {
+            let Some(mut connected) = self.connect().await else {
+                self.sleep(20, 200).await;
+                continue;
+            };
+            let path = format!("/own-{}-e", self.number);
+            let ask = Ask::Create { path, data: self.tag(), mode: CreateMode::Ephemeral };
+            self.submit(&mut connected, ask);
+            connected.process.replica.flush();
+            if self.wait(&connected).await {
+                let node = connected.process.replica.settings().node.0;
+                let (session, timeout_ms) = (connected.session, self.timeout_ms as u64);
+                let connection = stays.then_some(connected);
+                return Vanished { session, node, timeout_ms, _connection: connection };
+            }
+            self.left(&connected);
         }
     }
 

@@ -128,6 +128,8 @@ pub struct State {
     pub touches: BTreeMap<i64, Vec<u64>>,
     /// When something was wrong with network, disks or processes: moments in milliseconds.
     pub disturbed: Vec<u64>,
+    /// When all faults had ended and all nodes had a quorum again.
+    pub calm: Option<u64>,
     /// Broken promises found while running.
     pub violations: Vec<String>,
     connections: usize,
@@ -152,6 +154,7 @@ impl History {
             log: BTreeMap::new(),
             touches: BTreeMap::new(),
             disturbed: Vec::new(),
+            calm: None,
             violations: Vec::new(),
             connections: 0,
             restored: 0,

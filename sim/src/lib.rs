@@ -7,7 +7,8 @@
 //! Rooms: [`randomness`], [`clock`], [`disk`] and [`network`] (the world, faults included);
 //! [`node`] (a process on it); [`client`] (sessions, and what clients do); [`faults`] (what goes
 //! wrong when); [`history`] (what everybody saw); [`model`] and [`check`] (what they should have
-//! seen); [`run`] (one seed from beginning to end).
+//! seen); [`run`] (one seed from beginning to end); [`succession`] (another kind of run: sessions under
+//! leaders that do not last).
 //!
 //! Deliberately absent: sockets and protocols (real clients test those), and the threads of
 //! production (one writer thread a node becomes a task).
@@ -23,5 +24,6 @@ pub mod network;
 pub mod node;
 pub mod randomness;
 pub mod run;
+pub mod succession;
 
-pub use run::{Failure, Report, run_seed};
+pub use run::{Failure, Report, Scenario, run_seed};

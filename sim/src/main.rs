@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Parser;
-use polyport_sim::{Report, run_seed};
+use polyport_sim::{Report, Scenario, run_seed};
 
 /// Seeded clusters under faults.
 #[derive(Parser)]
@@ -26,6 +26,9 @@ struct Arguments {
     /// Run this seed only, in this process, and print numbers and failures by line.
     #[arg(long, value_name = "SEED", hide = true)]
     one: Option<u64>,
+    /// Leaders that do not last and a client that has vanished, instead of faults of all kinds.
+    #[arg(long)]
+    succession: bool,
     /// Print everything that happens.
     #[arg(long)]
     trace: bool,
@@ -41,7 +44,7 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 }
 
 /// Runs a seed in a process of its own.
-fn in_process(seed: u64) -> Report {
+fn in_process(seed: u64, scenario: Scenario) -> Report {
     let broken = |what: String| Report {
         seed,
         digest: 0,
@@ -50,8 +53,14 @@ fn in_process(seed: u64) -> Report {
         entries: 0,
         restored: 0,
     };
-    let child = std::env::current_exe()
-        .and_then(|program| Command::new(program).args(["--one", &seed.to_string()]).output());
+    let child = std::env::current_exe().and_then(|program| {
+        let mut child = Command::new(program);
+        child.args(["--one", &seed.to_string()]);
+        if scenario == Scenario::Succession {
+            child.arg("--succession");
+        }
+        child.output()
+    });
     let output = match child {
         Ok(child) => String::from_utf8_lossy(&child.stdout).into_owned(),
         Err(error) => return broken(format!("no process for the seed: {error}")),
@@ -77,17 +86,21 @@ fn main() -> ExitCode {
     if let Some(level) = arguments.log {
         tracing_subscriber::fmt().with_max_level(level).without_time().init();
     }
+    let scenario = match arguments.succession {
+        true => Scenario::Succession,
+        false => Scenario::Torment,
+    };
     if let Some(seed) = arguments.one {
-        let report = run_seed(seed, arguments.trace);
+        let report = run_seed(seed, scenario, arguments.trace);
         let Report { digest, answered, entries, restored, failures, .. } = report;
         println!("{digest} {answered} {entries} {restored}");
         failures.iter().for_each(|failure| println!("{}", failure.replace('\n', " ")));
         return ExitCode::SUCCESS;
     }
     if let Some(seed) = arguments.replay {
-        let report = run_seed(seed, arguments.trace);
+        let report = run_seed(seed, scenario, arguments.trace);
         println!("{report:#x?}");
-        let same = in_process(seed).digest == report.digest;
+        let same = in_process(seed, scenario).digest == report.digest;
         println!("{}", if same { "replays exactly" } else { "DOES NOT REPLAY" });
         return ExitCode::from(u8::from(!report.failures.is_empty() || !same));
     }
@@ -102,7 +115,7 @@ fn main() -> ExitCode {
                     if seed >= arguments.seeds.end {
                         return;
                     }
-                    let report = in_process(seed);
+                    let report = in_process(seed, scenario);
                     answered.fetch_add(report.answered as u64, Ordering::Relaxed);
                     entries.fetch_add(report.entries as u64, Ordering::Relaxed);
                     restored.fetch_add(report.restored, Ordering::Relaxed);

@@ -20,7 +20,7 @@ use crate::clock::SimClock;
 use crate::history::History;
 use crate::network::Network;
 use crate::node::{self, Node, Process, Shape};
-use crate::{check, faults, randomness};
+use crate::{check, faults, randomness, succession};
 
 /// A broken promise.
 pub type Failure = String;
@@ -63,6 +63,19 @@ pub struct World {
 }
 
 impl World {
+    /// Machines that were just bought, and the network between them.
+    pub fn new(shape: Shape, clients: u64, history: History, begin: Instant, seed: u64) -> Self {
+        let node = |id| Node::new(id, SimClock::new(begin));
+        let nodes = (1..=shape.voters + shape.observers).map(node).collect();
+        let inner = Inner {
+            members: Mutex::new((shape.members(), Vec::new())),
+            shape,
+            nodes: Mutex::new(nodes),
+            stopping: AtomicBool::new(false),
+        };
+        Self { history, network: Network::new(seed), clients, inner: Arc::new(inner) }
+    }
+
     /// Whether clients are to come to an end.
     pub fn is_stopping(&self) -> bool {
         self.inner.stopping.load(Ordering::Relaxed)
@@ -313,12 +326,21 @@ fn record_panics() {
     });
 }
 
+/// What a seed decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// Clients at work, and faults of all kinds.
+    Torment,
+    /// A client that has vanished, and one leader after the other.
+    Succession,
+}
+
 /// Runs one seed. `trace`: print everything that happens.
-pub fn run_seed(seed: u64, trace: bool) -> Report {
+pub fn run_seed(seed: u64, scenario: Scenario, trace: bool) -> Report {
     record_panics();
     // A thread of its own, so that all randomness there is the seed's from the first draw.
     let thread = std::thread::Builder::new().name(format!("seed {seed}"));
-    let thread = thread.spawn(move || on_this_thread(seed, trace));
+    let thread = thread.spawn(move || on_this_thread(seed, scenario, trace));
     let report = thread.map(std::thread::JoinHandle::join);
     match report {
         Ok(Ok(report)) => report,
@@ -329,14 +351,17 @@ pub fn run_seed(seed: u64, trace: bool) -> Report {
     }
 }
 
-fn on_this_thread(seed: u64, trace: bool) -> Report {
+fn on_this_thread(seed: u64, scenario: Scenario, trace: bool) -> Report {
     randomness::seed_thread(seed);
     polyport_cluster::simulation::seed_elections(seed);
     node::set_sync_delay(seed, 2);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let mut report = match runtime {
-        Ok(runtime) => runtime.block_on(run(seed, trace)),
+        Ok(runtime) => match scenario {
+            Scenario::Torment => runtime.block_on(run(seed, trace)),
+            Scenario::Succession => runtime.block_on(succession::run(seed, trace)),
+        },
         Err(error) => panic!("no runtime: {error}"),
     };
     PANICS.with(|panics| report.failures.append(&mut panics.borrow_mut()));
@@ -360,19 +385,7 @@ async fn run(seed: u64, trace: bool) -> Report {
     let clients = 2 + rng.below(5);
     let history = History::new(begin, trace);
     history.event(format_args!("seed {seed}: {shape:?}, {clients} clients"));
-    let node = |id| Node::new(id, SimClock::new(begin));
-    let nodes = (1..=shape.voters + shape.observers).map(node).collect();
-    let world = World {
-        history: history.clone(),
-        network: Network::new(rng.next_u64()),
-        clients,
-        inner: Arc::new(Inner {
-            members: Mutex::new((shape.members(), Vec::new())),
-            shape,
-            nodes: Mutex::new(nodes),
-            stopping: AtomicBool::new(false),
-        }),
-    };
+    let world = World::new(shape, clients, history.clone(), begin, rng.next_u64());
     for id in world.ids() {
         world.start(id, rng.next_u64()).await;
     }
@@ -388,6 +401,7 @@ async fn run(seed: u64, trace: bool) -> Report {
             process.replica.status().borrow().in_quorum
         })
         .await;
+    history.with(|state| state.calm = Some(state.millis()));
     tokio::time::sleep(Duration::from_millis(2000 + rng.below(4000))).await;
     world.inner.stopping.store(true, Ordering::Relaxed);
     let joined =

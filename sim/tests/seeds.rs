@@ -29,6 +29,12 @@ fn promises_hold_under_seeds_that_once_failed() {
 }
 
 #[test]
+fn a_silent_client_s_session_does_not_outlive_many_leaders() {
+    let text = run(&["--succession", "--seeds", "0..20"]);
+    assert!(text.contains("20 seeds, 0 failed"), "{text}");
+}
+
+#[test]
 fn a_seed_replays_exactly() {
     for seed in ["3", "38"] {
         assert!(run(&["--replay", seed]).contains("replays exactly"));

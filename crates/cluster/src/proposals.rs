@@ -31,6 +31,7 @@ struct State {
     waiting: VecDeque<(u64, Bytes)>,
     note: Option<Bytes>,
     acknowledged: u64,
+    began: u64,
 }
 
 /// What this node wants in the log. Clones share it.
@@ -96,6 +97,16 @@ impl Proposals {
         state.note = Some(frame.freeze());
         drop(state);
         self.wake.notify_one();
+    }
+
+    /// How often sending began: it does with every leader, and every connection to one. Notes sent
+    /// before may never have arrived.
+    pub fn began(&self) -> u64 {
+        self.state.lock().began
+    }
+
+    pub(crate) fn begin(&self) {
+        self.state.lock().began += 1;
     }
 
     /// The frame after number `sent`, with its number.

@@ -99,6 +99,7 @@ impl<T: Transport, D: Disk> Sending<T, D> {
 
     async fn lead(&mut self, term: u64) {
         let mut progress = Progress::new(&self.proposals);
+        self.proposals.begin();
         let refused = Refused::default();
         while self.is_current(self.node, term) {
             if let Some(note) = self.proposals.take_note() {
@@ -123,6 +124,7 @@ impl<T: Transport, D: Disk> Sending<T, D> {
 
     async fn follow(&mut self, id: NodeId, term: u64, address: &str) -> io::Result<()> {
         let mut connection = self.dialer.dial(address, Kind::Proposals).await?;
+        self.proposals.begin();
         let mut progress = Progress::new(&self.proposals);
         while self.is_current(id, term) {
             if let Some(note) = self.proposals.take_note() {

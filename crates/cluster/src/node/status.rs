@@ -48,6 +48,9 @@ pub struct Status {
     pub members_index: u64,
     /// Whether a majority was heard of lately: writes can succeed and reads are fresh enough.
     pub in_quorum: bool,
+    /// On the leader: whether it has applied something of its own term, and so everything that its
+    /// predecessors acknowledged.
+    pub established: bool,
     /// On the leader: the other members that answered lately, voters and observers.
     pub in_sync: BTreeSet<NodeId>,
     /// Whether the node has stopped because of an error.
@@ -232,6 +235,8 @@ fn read(node: NodeId, metrics: &RaftMetrics<Types>, heard: &Heard, patience: Dur
         members_index: metrics.membership_config.log_id().map_or(0, |id| id.index),
         members,
         in_quorum,
+        established: metrics.state == ServerState::Leader
+            && metrics.last_applied.map(|id| id.leader_id.term) == Some(metrics.current_term),
         in_sync: in_sync(metrics, patience),
         failed: metrics.running_state.is_err(),
     }

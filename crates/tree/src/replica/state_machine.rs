@@ -187,8 +187,7 @@ impl StateMachine for Applier {
             let Teller { opened, attached, restored: restored_here, .. } = teller;
             restored |= restored_here;
             if !attached.is_empty() {
-                // Whoever leads: to attach is to be heard.
-                shared.expiry.lock().heard(&attached);
+                shared.expiry.lock().attached(&attached);
             }
             if let Some((origin, nonce)) = opened {
                 drop(local);
@@ -244,6 +243,7 @@ impl StateMachine for Applier {
         let shared = self.shared.clone();
         let mut machine = shared.machine.write();
         *machine = restored;
+        shared.expiry.lock().skipped();
         shared.last_zxid.store(machine.last_zxid(), Ordering::Release);
         shared.observed.snapshot_at(machine.last_zxid());
         {

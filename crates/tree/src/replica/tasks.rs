@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polyport_cluster::node::Standing;
-use polyport_cluster::{Cluster, Proposals};
+use polyport_cluster::{Cluster, Proposals, Status};
 
 use super::Shared;
+use super::expiry::{self, Findings};
 use crate::command::Command;
 
 pub(super) fn spawn(shared: Arc<Shared>, cluster: Cluster) {
@@ -16,29 +17,32 @@ pub(super) fn spawn(shared: Arc<Shared>, cluster: Cluster) {
     tokio::spawn(snapshot(shared, cluster));
 }
 
-/// The term in which this node leads a majority.
-fn leads(cluster: &Cluster) -> Option<u64> {
-    let status = cluster.status();
-    let status = status.borrow();
-    (status.standing == Standing::Leading && status.in_quorum).then_some(status.term)
+/// Whether this node leads a majority and has everything that was acknowledged before.
+fn leads(status: &Status) -> bool {
+    status.standing == Standing::Leading && status.in_quorum && status.established
 }
 
 async fn expire(shared: Arc<Shared>, cluster: Cluster, proposals: Proposals) {
     let half_tick = (shared.settings.tick / 2).max(Duration::from_millis(10));
     loop {
         tokio::time::sleep(half_tick).await;
-        let report = shared.expiry.lock().report();
-        if !report.is_empty() {
-            proposals.note(&report);
-        }
-        let Some(term) = leads(&cluster) else {
-            shared.expiry.lock().stop_leading();
-            continue;
-        };
-        let expired = {
+        let began = proposals.began();
+        let status = cluster.status().borrow().clone();
+        let term = status.term;
+        let Findings { note, expired } = {
             let machine = shared.machine.read();
-            shared.expiry.lock().expired(machine.sessions(), shared.settings.tick)
+            let standing = expiry::Standing {
+                leader: status.leader.filter(|_| status.in_quorum),
+                term,
+                leads: leads(&status),
+                began,
+                origin: shared.outbox.lock().origin(),
+            };
+            shared.expiry.lock().look(standing, &machine, half_tick * 2)
         };
+        if !note.is_empty() {
+            proposals.note(&note);
+        }
         if !expired.is_empty() {
             for session in &expired {
                 tracing::info!(session = format!("0x{session:x}"), "session expired");
@@ -54,7 +58,7 @@ async fn reap(shared: Arc<Shared>, cluster: Cluster) {
     let unused_ms = settings.container_unused.as_millis() as i64;
     loop {
         tokio::time::sleep(every).await;
-        if leads(&cluster).is_none() {
+        if !leads(&cluster.status().borrow()) {
             continue;
         }
         let now = shared.clock.now().0;
