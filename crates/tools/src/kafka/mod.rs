@@ -9,6 +9,7 @@
 //! client; classes that a command line names, but for those of Kafka that are built in here.
 
 pub mod client;
+pub mod console_consumer;
 pub mod console_producer;
 mod log;
 pub mod options;
@@ -23,8 +24,11 @@ use stop::Failure;
 use crate::Tool;
 
 /// The tools by their names without `.sh`.
-const TOOLS: &[(&str, Tool)] =
-    &[("kafka-console-producer", console_producer::main), ("kafka-topics", topics::main)];
+const TOOLS: &[(&str, Tool)] = &[
+    ("kafka-console-consumer", console_consumer::main),
+    ("kafka-console-producer", console_producer::main),
+    ("kafka-topics", topics::main),
+];
 
 /// The tool of a name without `.sh`, if it is one of Kafka's.
 pub fn by_name(name: &str) -> Option<Tool> {

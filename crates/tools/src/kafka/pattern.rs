@@ -271,7 +271,9 @@ impl Reader<'_> {
                 ']' if !ranges.is_empty() => return Some(Set { negated, ranges }),
                 '[' | '&' => return None,
                 '\\' => match self.escape()? {
-                    Set { negated: false, ranges: one } if one.len() == 1 && one[0].0 == one[0].1 => {
+                    Set { negated: false, ranges: one }
+                        if one.len() == 1 && one[0].0 == one[0].1 =>
+                    {
                         one[0].0
                     }
                     Set { negated: false, ranges: several } => {

@@ -32,6 +32,11 @@ impl Failure {
 
     /// A client that could not be made, and why.
     pub fn no_client(client: &str, error: &ClientError) -> Self {
+        let settings = matches!(error, ClientError::Config(_));
+        let of_addresses = error.to_string().contains("bootstrap.servers");
+        if settings && !of_addresses {
+            return Self::new(&error.class(), error.to_string());
+        }
         let message = format!("Failed to {client}");
         let new = Self::new("org.apache.kafka.common.KafkaException", message);
         Self { cause: Some(error.exception()), ..new }
@@ -80,7 +85,8 @@ impl From<OptionError> for Stop {
         let failure = Failure::new(error.class(), error.to_string());
         match error {
             OptionError::Conversion { value, .. } => {
-                let cause = format!("java.lang.NumberFormatException: For input string: \"{value}\"");
+                let cause =
+                    format!("java.lang.NumberFormatException: For input string: \"{value}\"");
                 let between = "joptsimple.internal.ReflectionException";
                 failure.caused_by(format!("{between}: {cause}\nCaused by: {cause}")).into()
             }

@@ -62,18 +62,26 @@ pub struct Call {
     pub most: i16,
     /// How long it may take; that of the settings if not said.
     pub timeout: Option<Duration>,
+    /// The broker may take all that time for an answer.
+    pub patient: bool,
 }
 
 impl Call {
     /// A call to somebody, in any version.
     pub fn new(to: To, name: &'static str) -> Self {
-        Self { to, name, most: i16::MAX, timeout: None }
+        Self { to, name, most: i16::MAX, timeout: None, patient: false }
     }
 
     /// With no newer version.
     #[must_use]
     pub fn up_to(self, most: i16) -> Self {
         Self { most, ..self }
+    }
+
+    /// That the broker may take all the time for an answer.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { patient: true, ..self }
     }
 
     /// With a time of its own.
@@ -174,13 +182,16 @@ impl<'a> Client<'a> {
         make: impl Fn(i16) -> R,
     ) -> Result<R::Response> {
         let most = call.most;
-        let request_deadline = deadline.min(Instant::now() + self.config.request_timeout);
+        let request_deadline = match call.patient {
+            true => deadline,
+            false => deadline.min(Instant::now() + self.config.request_timeout),
+        };
         let name = call.name;
         let connection = self.connection(&call.to, name, deadline)?;
         connection.call(most, request_deadline, make).map_err(|error| match error {
-            ClientError::Timeout(_) => ClientError::Timeout(format!(
-                "Call(callName={name}) timed out after 1 attempt(s)"
-            )),
+            ClientError::Timeout(_) => {
+                ClientError::Timeout(format!("Call(callName={name}) timed out after 1 attempt(s)"))
+            }
             other => other,
         })
     }
@@ -446,12 +457,8 @@ impl<'a> Client<'a> {
 
 /// Whether an error says that somebody else is to be asked, or the same one later.
 fn elsewhere(code: i16) -> bool {
-    let codes = [
-        COORDINATOR_LOAD_IN_PROGRESS,
-        COORDINATOR_NOT_AVAILABLE,
-        NOT_COORDINATOR,
-        NOT_CONTROLLER,
-    ];
+    let codes =
+        [COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR, NOT_CONTROLLER];
     codes.contains(&code)
 }
 

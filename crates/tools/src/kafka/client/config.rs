@@ -149,7 +149,8 @@ impl ClientConfig {
                 )));
             }
         };
-        let millis = |key, default| properties.number(key, default, 0_u64).map(Duration::from_millis);
+        let millis =
+            |key, default| properties.number(key, default, 0_u64).map(Duration::from_millis);
         Ok(Self {
             bootstrap,
             client_id,

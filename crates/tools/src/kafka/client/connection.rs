@@ -88,7 +88,8 @@ impl Connection {
         }
         ClientError::check(response.error_code, None)?;
         let ranges = response.api_keys.iter();
-        self.versions = ranges.map(|api| (api.api_key, (api.min_version, api.max_version))).collect();
+        self.versions =
+            ranges.map(|api| (api.api_key, (api.min_version, api.max_version))).collect();
         Ok(())
     }
 

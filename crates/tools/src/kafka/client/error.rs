@@ -82,9 +82,7 @@ impl ClientError {
     pub fn class(&self) -> String {
         match self {
             Self::Config(_) => "org.apache.kafka.common.config.ConfigException".to_owned(),
-            Self::Tls(_) => {
-                "org.apache.kafka.common.errors.SslAuthenticationException".to_owned()
-            }
+            Self::Tls(_) => "org.apache.kafka.common.errors.SslAuthenticationException".to_owned(),
             Self::Protocol(_) | Self::Interrupted => {
                 "org.apache.kafka.common.KafkaException".to_owned()
             }

@@ -9,6 +9,7 @@ mod cluster;
 mod codes;
 mod config;
 mod connection;
+pub mod consumer;
 mod error;
 pub mod producer;
 mod sasl;
@@ -20,7 +21,7 @@ pub use codes::{Known, known};
 pub use config::{ClientConfig, Properties, bootstrap_addresses};
 pub use connection::Connection;
 pub use error::ClientError;
-pub use stream::{interrupt, interrupt_on_signals, is_interrupted};
+pub use stream::{interrupt_on_signals, interrupted_by, is_interrupted};
 pub use types::{Node, TopicPartition, is_internal};
 
 /// What a call gives.

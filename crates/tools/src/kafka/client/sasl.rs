@@ -88,8 +88,7 @@ impl Login {
             ));
         };
         let option = |name: &str| {
-            let missing =
-                || ClientError::Config(format!("sasl.jaas.config has no option {name}"));
+            let missing = || ClientError::Config(format!("sasl.jaas.config has no option {name}"));
             jaas_option(config, name).ok_or_else(missing)
         };
         Ok(Self { name: option("username")?, password: option("password")? })

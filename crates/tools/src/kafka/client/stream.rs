@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -14,25 +14,26 @@ use crate::platform;
 const SLICE: Duration = Duration::from_millis(100);
 const READ_BYTES: usize = 64 * 1024;
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// The signal by which the user asked for an end; 0 before.
+static INTERRUPTED: AtomicI32 = AtomicI32::new(0);
 
 /// From now on, SIGINT and SIGTERM end the calls of clients that heed them, with
 /// [`ClientError::Interrupted`], instead of the process.
 pub fn interrupt_on_signals() {
-    extern "C" fn on_signal(_: libc::c_int) {
-        INTERRUPTED.store(true, Ordering::Relaxed);
+    extern "C" fn on_signal(signal: libc::c_int) {
+        INTERRUPTED.store(signal, Ordering::Relaxed);
     }
     platform::on_end_signals(on_signal);
 }
 
-/// As a signal does.
-pub fn interrupt() {
-    INTERRUPTED.store(true, Ordering::Relaxed);
+/// The signal by which the user asked for an end, if one came.
+pub fn interrupted_by() -> Option<i32> {
+    Some(INTERRUPTED.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
 }
 
 /// Whether the user asked for an end.
 pub fn is_interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
+    interrupted_by().is_some()
 }
 
 /// Something that carries bytes: TCP, or TLS over it.

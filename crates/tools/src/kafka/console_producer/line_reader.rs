@@ -50,9 +50,24 @@ impl LineReader {
         };
         let null = reader.null_marker.as_deref();
         let pairs = [
-            ("headers.delimiter", Some(&*reader.headers_delimiter), "headers.separator", &reader.headers_separator),
-            ("headers.delimiter", Some(&*reader.headers_delimiter), "headers.key.separator", &reader.headers_key_separator),
-            ("headers.separator", Some(&*reader.headers_separator), "headers.key.separator", &reader.headers_key_separator),
+            (
+                "headers.delimiter",
+                Some(&*reader.headers_delimiter),
+                "headers.separator",
+                &reader.headers_separator,
+            ),
+            (
+                "headers.delimiter",
+                Some(&*reader.headers_delimiter),
+                "headers.key.separator",
+                &reader.headers_key_separator,
+            ),
+            (
+                "headers.separator",
+                Some(&*reader.headers_separator),
+                "headers.key.separator",
+                &reader.headers_key_separator,
+            ),
             ("null.marker", null, "key.separator", &reader.key_separator),
             ("null.marker", null, "headers.separator", &reader.headers_separator),
             ("null.marker", null, "headers.delimiter", &reader.headers_delimiter),
@@ -82,7 +97,11 @@ impl LineReader {
             true => self.cut(line, &mut rest, &self.key_separator, "key separator", number)?,
             false => None,
         };
-        Ok(Fields { headers, key: key.and_then(|it| self.not_null(it)), value: self.not_null(rest) })
+        Ok(Fields {
+            headers,
+            key: key.and_then(|it| self.not_null(it)),
+            value: self.not_null(rest),
+        })
     }
 
     fn not_null<'a>(&self, text: &'a str) -> Option<&'a str> {

@@ -87,8 +87,11 @@ fn send(
     topic: &str,
     fields: &Fields<'_>,
 ) -> Result<(), (ClientError, Sizes)> {
-    let headers: Vec<_> =
-        fields.headers.iter().map(|(key, value)| (key.as_bytes(), value.map(str::as_bytes))).collect();
+    let headers: Vec<_> = fields
+        .headers
+        .iter()
+        .map(|(key, value)| (key.as_bytes(), value.map(str::as_bytes)))
+        .collect();
     let record = Record {
         key: fields.key.map(str::as_bytes),
         value: fields.value.map(str::as_bytes),
@@ -101,7 +104,8 @@ fn send(
 
 /// What is logged of a record that did not make it.
 fn report(console: &Console, topic: &str, sizes: &Sizes, error: &ClientError) {
-    let size = |size: Option<usize>| size.map_or_else(|| "null".to_owned(), |it| format!("{it} bytes"));
+    let size =
+        |size: Option<usize>| size.map_or_else(|| "null".to_owned(), |it| format!("{it} bytes"));
     let message = format!(
         "Error when sending message to topic {topic} with key: {}, value: {} with error:",
         size(sizes.key),
@@ -127,9 +131,10 @@ impl<R: BufRead> Lines<'_, R> {
             self.console.print(">");
         }
         let mut line = Vec::new();
-        let read = self.input.read_until(b'\n', &mut line).map_err(|error| {
-            Failure::new("java.io.IOException", error.to_string())
-        })?;
+        let read = self
+            .input
+            .read_until(b'\n', &mut line)
+            .map_err(|error| Failure::new("java.io.IOException", error.to_string()))?;
         if read == 0 {
             return Ok(None);
         }

@@ -38,22 +38,14 @@ pub const ALL: &[Opt] = &[
         "How long a request may take, greater than zero.",
     )
     .or("1500"),
-    Opt::long(
-        "metadata-expiry-ms",
-        "metadata expiration interval",
-        "How old metadata may become.",
-    )
-    .or("300000"),
+    Opt::long("metadata-expiry-ms", "metadata expiration interval", "How old metadata may become.")
+        .or("300000"),
     Opt::long("max-block-ms", "max block on send", "How long sending waits for metadata and room.")
         .or("60000"),
     Opt::long("max-memory-bytes", "total memory in bytes", "How much waits to be sent at most.")
         .or("33554432"),
-    Opt::integer(
-        "max-partition-memory-bytes",
-        "memory in bytes per partition",
-        "As --batch-size.",
-    )
-    .or("16384"),
+    Opt::integer("max-partition-memory-bytes", "memory in bytes per partition", "As --batch-size.")
+        .or("16384"),
     Opt::text(
         "line-reader",
         "reader_class",
@@ -68,7 +60,11 @@ pub const ALL: &[Opt] = &[
          key.separator=\\t, headers.delimiter=\\t, headers.separator=,, headers.key.separator=:, \
          null.marker=",
     ),
-    Opt::text("reader-config", "config file", "A file with such properties; --property goes before."),
+    Opt::text(
+        "reader-config",
+        "config file",
+        "A file with such properties; --property goes before.",
+    ),
     Opt::text("producer-property", "producer_prop", "A setting of the producer, key=value.")
         .alias("producer"),
     Opt::text(
@@ -78,8 +74,7 @@ pub const ALL: &[Opt] = &[
     ),
 ];
 
-const PURPOSE: &str =
-    "This tool helps to read data from standard input and publish it to Kafka.";
+const PURPOSE: &str = "This tool helps to read data from standard input and publish it to Kafka.";
 
 /// Options that become settings unless the settings say otherwise.
 const MERGED: [(&str, &str); 11] = [
@@ -115,8 +110,8 @@ impl ConsoleOptions {
     /// # Errors
     /// If it is refused or asks for help.
     pub fn read(args: &[String], console: &Console) -> Result<Self, Stop> {
-        let parsed = parse(ALL, false, &notes_form(args))
-            .map_err(|error| Stop::Usage(error.to_string()))?;
+        let parsed =
+            parse(ALL, false, &notes_form(args)).map_err(|error| Stop::Usage(error.to_string()))?;
         let asks = parsed.has("help") || parsed.has("version");
         if !asks && !parsed.has("bootstrap-server") && !parsed.has("broker-list") {
             return Err(Stop::Usage("Missing required option(s) [bootstrap-server]".to_owned()));

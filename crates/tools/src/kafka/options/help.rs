@@ -18,7 +18,8 @@ pub fn usage(options: &[Opt]) -> String {
     ];
     rows.extend(sorted.iter().map(|option| (left(option), right(option))));
     let widest = |column: fn(&(String, String)) -> &str| {
-        let lengths = rows.iter().flat_map(|row| column(row).lines()).map(|line| line.chars().count());
+        let lengths =
+            rows.iter().flat_map(|row| column(row).lines()).map(|line| line.chars().count());
         lengths.max().unwrap_or_default()
     };
     let left_width = widest(|row| &row.0).min((WIDTH - GAP) / 2);

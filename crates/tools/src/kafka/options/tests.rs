@@ -33,7 +33,10 @@ fn optional_values_and_defaults() {
     let parsed = read("--compression-codec --list").unwrap();
     assert!(parsed.has("compression-codec") && parsed.has("list"));
     assert_eq!(parsed.value("compression-codec"), Ok(None));
-    assert_eq!(read("--compression-codec lz4").unwrap().value("compression-codec"), Ok(Some("lz4")));
+    assert_eq!(
+        read("--compression-codec lz4").unwrap().value("compression-codec"),
+        Ok(Some("lz4"))
+    );
     assert_eq!(parsed.value("offset"), Ok(Some("latest")));
     assert_eq!(parsed.given("offset"), Ok(None));
     assert_eq!(parsed.value("topic"), Ok(None));
@@ -59,7 +62,8 @@ fn refusals_are_in_the_words_of_jopt_simple() {
 
 #[test]
 fn required_options_are_insisted_on_unless_help_is_asked_for() {
-    const WITH: &[Opt] = &[HELP, Opt::text("topic", "", "").required(), Opt::flag("q", "").required()];
+    const WITH: &[Opt] =
+        &[HELP, Opt::text("topic", "", "").required(), Opt::flag("q", "").required()];
     let error = parse(WITH, false, &[]).unwrap_err();
     assert_eq!(error.to_string(), "Missing required option(s) [topic, q]");
     assert!(parse(WITH, false, &["--help".to_owned()]).is_ok());
@@ -92,18 +96,19 @@ fn checks_name_the_options() {
 #[test]
 fn the_usage_is_a_table_of_two_columns() {
     const SOME: &[Opt] = &[
-        Opt::text("topic", "topic", "The topic to create, alter, describe or delete. It also accepts a regular"),
+        Opt::text(
+            "topic",
+            "topic",
+            "The topic to create, alter, describe or delete. It also accepts a regular",
+        ),
         Opt::integer("partitions", "", "How many.").or("1"),
     ];
-    let expected = "\
-Option                  Description                                             \n\
-------                  -----------                                             \n\
---partitions <Integer>  How many. (default: 1)                                  \n\
---topic <String: topic> The topic to create, alter, describe or delete. It also \n\
-";
-    let text = usage(SOME);
-    assert_eq!(text.lines().next().unwrap().len(), 80, "{text}");
-    assert!(expected.lines().count() < text.lines().count());
-    assert!(text.contains("\n--partitions <Integer>   How many. (default: 1)"), "{text}");
-    assert!(text.lines().last().unwrap().trim_start().starts_with("accepts a regular"), "{text}");
+    let expected = [
+        "Option                   Description                                            ",
+        "------                   -----------                                            ",
+        "--partitions <Integer>   How many. (default: 1)                                 ",
+        "--topic <String: topic>  The topic to create, alter, describe or delete. It     ",
+        "                           also accepts a regular                               ",
+    ];
+    assert_eq!(usage(SOME).lines().collect::<Vec<_>>(), expected);
 }

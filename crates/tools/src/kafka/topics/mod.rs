@@ -141,12 +141,10 @@ impl<'a> Tool<'a> {
         let topics = self.topics()?;
         let named = self.options.topic.as_deref().filter(|topic| !topic.is_empty());
         match named {
-            Some(named) if topics.is_empty() && !self.options.if_exists => {
-                Err(Failure::argument(format!(
-                    "Topic 'Optional[{named}]' does not exist as expected"
-                ))
-                .into())
-            }
+            Some(named) if topics.is_empty() && !self.options.if_exists => Err(Failure::argument(
+                format!("Topic 'Optional[{named}]' does not exist as expected"),
+            )
+            .into()),
             _ => Ok(topics),
         }
     }
@@ -258,3 +256,6 @@ impl<'a> Tool<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

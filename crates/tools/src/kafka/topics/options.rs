@@ -26,7 +26,10 @@ pub const ALL: &[Opt] = &[
     Opt::flag("list", "List all available topics."),
     Opt::flag("create", "Create a new topic."),
     Opt::flag("delete", "Delete a topic"),
-    Opt::flag("alter", "Give a topic more partitions. Its settings are altered with kafka-configs.sh."),
+    Opt::flag(
+        "alter",
+        "Give a topic more partitions. Its settings are altered with kafka-configs.sh.",
+    ),
     Opt::flag("describe", "List details for the given topics."),
     Opt::text(
         "topic",
@@ -42,14 +45,21 @@ pub const ALL: &[Opt] = &[
         "How many partitions the topic gets or is to have. Keys are spread differently over more \
          partitions.",
     ),
-    Opt::integer("replication-factor", "replication factor", "How many replicas each partition gets."),
+    Opt::integer(
+        "replication-factor",
+        "replication factor",
+        "How many replicas each partition gets.",
+    ),
     Opt::text(
         "replica-assignment",
         "broker_id_for_part1_replica1 : broker_id_for_part1_replica2 , \
          broker_id_for_part2_replica1 : broker_id_for_part2_replica2 , ...",
         "Which brokers each partition goes to.",
     ),
-    Opt::flag("under-replicated-partitions", "Describe only partitions that lack a replica in sync."),
+    Opt::flag(
+        "under-replicated-partitions",
+        "Describe only partitions that lack a replica in sync.",
+    ),
     Opt::flag("unavailable-partitions", "Describe only partitions whose leader is not available."),
     Opt::flag(
         "under-min-isr-partitions",
@@ -171,7 +181,9 @@ impl TopicOptions {
         check_combinations(parsed)?;
         let topic_id = match parsed.given("topic-id")? {
             Some(text) => Some(text.parse().map_err(|_| {
-                Failure::argument(format!("Input string with prefix `{text}` is too long to be decoded as a base64 UUID"))
+                Failure::argument(format!(
+                    "Input string with prefix `{text}` is too long to be decoded as a base64 UUID"
+                ))
             })?),
             None => None,
         };
@@ -325,9 +337,8 @@ fn check_required(action: Action, parsed: &Parsed, console: &Console) -> Result<
 }
 
 fn check_combinations(parsed: &Parsed) -> Result<(), Stop> {
-    let refuse = |used: &str, invalid: &[&str]| {
-        refuse_together(parsed, used, invalid).map_err(Stop::Usage)
-    };
+    let refuse =
+        |used: &str, invalid: &[&str]| refuse_together(parsed, used, invalid).map_err(Stop::Usage);
     let only_with = |used: &str, actions: &[&str]| {
         let others: Vec<_> =
             ACTIONS.iter().map(|(name, _)| *name).filter(|name| !actions.contains(name)).collect();

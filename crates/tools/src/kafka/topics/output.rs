@@ -18,10 +18,7 @@ pub struct Describe<'a> {
 impl Describe<'_> {
     fn chooses_partitions(&self) -> bool {
         let report = &self.report;
-        report.unavailable
-            || report.under_replicated
-            || report.under_min_isr
-            || report.at_min_isr
+        report.unavailable || report.under_replicated || report.under_min_isr || report.at_min_isr
     }
 }
 

@@ -14,9 +14,8 @@ const BROKERS: &str = "/brokers/ids";
 /// If the ensemble cannot be reached or no broker is registered there.
 pub fn brokers(ensemble: &str) -> Result<String, Failure> {
     let failed = |class: &str, message: String| Failure::new(class, message);
-    let connect: ConnectString = ConnectString::parse(ensemble).map_err(|error| {
-        failed("java.lang.IllegalArgumentException", error.to_string())
-    })?;
+    let connect: ConnectString = ConnectString::parse(ensemble)
+        .map_err(|error| failed("java.lang.IllegalArgumentException", error.to_string()))?;
     let client = Client::start(ClientOptions::new(connect, TIMEOUT), |_| {})
         .map_err(|error| failed("java.lang.IllegalArgumentException", error.to_string()))?;
     if !client.wait_connected(TIMEOUT) {
@@ -60,7 +59,8 @@ fn address(registration: &[u8]) -> Option<String> {
     {
         return Some(format!("{host}:{port}"));
     }
-    let endpoints: Vec<_> = json["endpoints"].as_array()?.iter().filter_map(|it| it.as_str()).collect();
+    let endpoints: Vec<_> =
+        json["endpoints"].as_array()?.iter().filter_map(|it| it.as_str()).collect();
     let plain = endpoints.iter().find(|endpoint| endpoint.starts_with("PLAINTEXT://"));
     let (_, address) = plain.or(endpoints.first())?.split_once("://")?;
     Some(address.to_owned())

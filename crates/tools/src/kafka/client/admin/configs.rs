@@ -192,9 +192,8 @@ impl Admin<'_> {
         let response = self.client.call(&call, make, |response| {
             response.responses.first().map_or(0, |resource| resource.error_code)
         })?;
-        response
-            .responses
-            .into_iter()
-            .try_for_each(|resource| ClientError::check(resource.error_code, resource.error_message))
+        response.responses.into_iter().try_for_each(|resource| {
+            ClientError::check(resource.error_code, resource.error_message)
+        })
     }
 }

@@ -6,9 +6,7 @@ mod topics;
 
 pub use configs::{ConfigChange, ConfigEntry, ConfigOperation, ResourceKind};
 pub use offsets::{ListedOffset, OffsetSpec};
-pub use topics::{
-    NewTopic, PartitionDescription, Reassignment, TopicDescription, TopicListing,
-};
+pub use topics::{NewTopic, PartitionDescription, Reassignment, TopicDescription, TopicListing};
 
 use super::{Client, ClientConfig, Properties, Result};
 use crate::zk_cli::Console;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use polyport_kafka_codec::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsTopic,
 };
-use polyport_kafka_codec::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use polyport_kafka_codec::messages::list_offsets_request::{
+    ListOffsetsPartition, ListOffsetsTopic,
+};
 use polyport_kafka_codec::messages::{DeleteRecordsRequest, ListOffsetsRequest};
 
 use super::Admin;

@@ -188,7 +188,8 @@ impl Admin<'_> {
                 }));
             }
             let Some(next) = response.next_cursor else { break };
-            let next = Cursor { topic_name: next.topic_name, partition_index: next.partition_index };
+            let next =
+                Cursor { topic_name: next.topic_name, partition_index: next.partition_index };
             if cursor.as_ref() == Some(&next) {
                 return Err(ClientError::Protocol("the broker's cursor does not move".to_owned()));
             }
@@ -249,7 +250,8 @@ impl Admin<'_> {
     ) -> Result<()> {
         let timeout_ms = self.broker_timeout_ms();
         let call = Call::new(To::Controller, "createPartitions").within(self.timeout);
-        let assignment = |brokers: &Vec<i32>| CreatePartitionsAssignment { broker_ids: brokers.clone() };
+        let assignment =
+            |brokers: &Vec<i32>| CreatePartitionsAssignment { broker_ids: brokers.clone() };
         let make = |_| CreatePartitionsRequest {
             topics: topics
                 .iter()
@@ -334,16 +336,17 @@ fn leader(id: i32) -> Option<i32> {
 
 fn description(topic: MetadataResponseTopic) -> Result<TopicDescription> {
     ClientError::check(topic.error_code, None)?;
-    let partition = |it: polyport_kafka_codec::messages::metadata_response::MetadataResponsePartition| {
-        PartitionDescription {
-            partition: it.partition_index,
-            leader: leader(it.leader_id),
-            replicas: it.replica_nodes,
-            isr: it.isr_nodes,
-            elr: None,
-            last_known_elr: None,
-        }
-    };
+    let partition =
+        |it: polyport_kafka_codec::messages::metadata_response::MetadataResponsePartition| {
+            PartitionDescription {
+                partition: it.partition_index,
+                leader: leader(it.leader_id),
+                replicas: it.replica_nodes,
+                isr: it.isr_nodes,
+                elr: None,
+                last_known_elr: None,
+            }
+        };
     let mut partitions: Vec<_> = topic.partitions.into_iter().map(partition).collect();
     partitions.sort_by_key(|it| it.partition);
     Ok(TopicDescription {

@@ -95,9 +95,10 @@ impl<T> Accumulator<T> {
         }
     }
 
-    /// Why a topic's metadata does not come, if the broker refuses it for good.
-    pub fn refused(&self, topic: &str) -> Option<ClientError> {
-        self.refused.get(topic).cloned()
+    /// Why a topic's metadata does not come, if the broker refused it; told once, then it may be
+    /// asked for again.
+    pub fn refused(&mut self, topic: &str) -> Option<ClientError> {
+        self.refused.remove(topic)
     }
 
     /// The topics whose metadata is wanted.
@@ -114,6 +115,7 @@ impl<T> Accumulator<T> {
                 self.topics.insert(name.to_owned(), topic);
             }
             Err(error) => {
+                self.wanted.remove(name);
                 self.refused.insert(name.to_owned(), error);
             }
         }
@@ -140,9 +142,10 @@ impl<T> Accumulator<T> {
         let queue = partitions
             .entry(partition)
             .or_insert_with(|| Queue { batches: VecDeque::new(), on_its_way: false });
-        let open = queue.batches.back().is_some_and(|batch| {
-            batch.attempts == 0 && batch.bytes + size <= self.batch_bytes
-        });
+        let open = queue
+            .batches
+            .back()
+            .is_some_and(|batch| batch.attempts == 0 && batch.bytes + size <= self.batch_bytes);
         let mut news = false;
         if !open {
             let attributes = Attributes::default().with_codec(self.codec);
@@ -174,7 +177,11 @@ impl<T> Accumulator<T> {
 
     /// Takes the batches that are to be sent now, one a partition at most, and tells when the next
     /// ones will be. A topic whose leader is not known is wanted.
-    pub fn drain(&mut self, now: Instant, limit: usize) -> (Vec<(i32, Place, Batch<T>)>, Option<Instant>) {
+    pub fn drain(
+        &mut self,
+        now: Instant,
+        limit: usize,
+    ) -> (Vec<(i32, Place, Batch<T>)>, Option<Instant>) {
         let mut ready = Vec::new();
         let mut next: Option<Instant> = None;
         let mut sizes: BTreeMap<i32, usize> = BTreeMap::new();
@@ -187,7 +194,8 @@ impl<T> Accumulator<T> {
                 let more = queue.batches.len() > 1;
                 let Some(first) = queue.batches.front() else { continue };
                 let full = more || first.bytes >= self.batch_bytes || at_once;
-                let lingered = if full || first.attempts > 0 { now } else { first.since + self.linger };
+                let lingered =
+                    if full || first.attempts > 0 { now } else { first.since + self.linger };
                 let due = first.not_before.unwrap_or(lingered).max(lingered);
                 if due > now {
                     next = Some(next.map_or(due, |next| next.min(due)));

@@ -45,11 +45,13 @@ impl ProducerConfig {
         let acks = acks(properties.get("acks").unwrap_or("all"))?;
         let retries: u32 = properties.number("retries", i32::MAX as u32, 0)?;
         let millis = |key, default| {
-            properties.number(key, default, 0_i64).map(|it| Duration::from_millis(it.unsigned_abs()))
+            properties
+                .number(key, default, 0_i64)
+                .map(|it| Duration::from_millis(it.unsigned_abs()))
         };
-        let asked = properties.get("enable.idempotence").is_none_or(|_| {
-            properties.is_true("enable.idempotence")
-        });
+        let asked = properties
+            .get("enable.idempotence")
+            .is_none_or(|_| properties.is_true("enable.idempotence"));
         Ok(Self {
             acks,
             linger: millis("linger.ms", 0)?,

@@ -118,10 +118,13 @@ impl<T> Producer<'_, T> {
             match accumulator.partitions(topic) {
                 Some(partitions) => break partitions,
                 None => {
+                    if let Some(error) = accumulator.refused(topic) {
+                        return Err((error, token));
+                    }
                     accumulator.want(topic);
                     self.shared.changed.notify_all();
                     if self.wait(&mut accumulator, deadline) {
-                        return Err((self.absent(topic, &accumulator), token));
+                        return Err((self.absent(topic), token));
                     }
                 }
             }
@@ -162,14 +165,11 @@ impl<T> Producer<'_, T> {
         self.shared.changed.wait_until(accumulator, deadline).timed_out()
     }
 
-    fn absent(&self, topic: &str, accumulator: &Accumulator<T>) -> ClientError {
-        match accumulator.refused(topic) {
-            Some(error) => error,
-            None => ClientError::Timeout(format!(
-                "Topic {topic} not present in metadata after {} ms.",
-                self.config.max_block.as_millis()
-            )),
-        }
+    fn absent(&self, topic: &str) -> ClientError {
+        ClientError::Timeout(format!(
+            "Topic {topic} not present in metadata after {} ms.",
+            self.config.max_block.as_millis()
+        ))
     }
 
     /// Waits until every record so far is done.

@@ -45,9 +45,10 @@ pub struct Sticky {
 impl Sticky {
     /// The partition of the next record without a key.
     pub fn next(&mut self, topic: &str, partitions: i32, size: usize, batch: usize) -> i32 {
-        let stay = self.topics.get_mut(topic).filter(|(partition, sent)| {
-            *partition < partitions && *sent < batch.max(1)
-        });
+        let stay = self
+            .topics
+            .get_mut(topic)
+            .filter(|(partition, sent)| *partition < partitions && *sent < batch.max(1));
         if let Some((partition, sent)) = stay {
             *sent += size;
             return *partition;

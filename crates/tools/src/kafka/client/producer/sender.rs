@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use polyport_kafka_codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use polyport_kafka_codec::messages::produce_response::PartitionProduceResponse;
-use polyport_kafka_codec::messages::{
-    InitProducerIdRequest, ProduceRequest, ProduceResponse,
-};
+use polyport_kafka_codec::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
 use polyport_log::batch::{self, BatchBuilder};
 
 use super::accumulator::{Batch, Place, Topic};
@@ -18,6 +16,7 @@ use crate::kafka::log::{Level, log};
 use crate::zk_cli::Console;
 
 const NETWORK_CLIENT: &str = "org.apache.kafka.clients.NetworkClient";
+const METADATA: &str = "org.apache.kafka.clients.Metadata";
 const SENDER: &str = "org.apache.kafka.clients.producer.internals.Sender";
 /// How long the thread sleeps at most when nothing is to be done.
 const IDLE: Duration = Duration::from_secs(1);
@@ -124,6 +123,7 @@ impl<'a, T> Sender<'a, T> {
             }
         };
         let mut missing = Vec::new();
+        let mut invalid = Vec::new();
         let mut accumulator = self.shared.accumulator.lock();
         for topic in response.topics {
             let name = topic.name.unwrap_or_default();
@@ -140,6 +140,9 @@ impl<'a, T> Sender<'a, T> {
                 }
                 code => {
                     missing.push(format!("{name}={}", known(code).name));
+                    if code == INVALID_TOPIC {
+                        invalid.push(name.clone());
+                    }
                     if matches!(code, INVALID_TOPIC | TOPIC_AUTHORIZATION_FAILED) {
                         let error = refusal(code, &name);
                         accumulator.learn(&name, Err(error));
@@ -148,16 +151,23 @@ impl<'a, T> Sender<'a, T> {
             }
         }
         drop(accumulator);
-        self.shared.changed.notify_all();
         if !missing.is_empty() {
             let message = format!(
-                "{}Error while fetching metadata with correlation id {} : {{{}}}",
+                "{}The metadata response from the cluster reported a recoverable issue with \
+                 correlation id {} : {{{}}}",
                 self.config.client.log_prefix,
                 self.metadata_requests,
                 missing.join(", ")
             );
             log(self.client.console, Level::Warn, &message, NETWORK_CLIENT);
         }
+        if !invalid.is_empty() {
+            let prefix = &self.config.client.log_prefix;
+            let message = format!("{prefix}Metadata response reported invalid topics {invalid:?}");
+            log(self.client.console, Level::Error, &message.replace('"', ""), METADATA);
+        }
+        // After what is said of it, so that what follows from it is said after.
+        self.shared.changed.notify_all();
     }
 
     fn send(&mut self, ready: Vec<(i32, Place, Batch<T>)>) {
@@ -207,10 +217,8 @@ impl<'a, T> Sender<'a, T> {
             let data = PartitionProduceData { index: *partition, records: Some(records) };
             match topics.last_mut().filter(|it| it.name == *topic) {
                 Some(it) => it.partition_data.push(data),
-                None => topics.push(TopicProduceData {
-                    name: topic.clone(),
-                    partition_data: vec![data],
-                }),
+                None => topics
+                    .push(TopicProduceData { name: topic.clone(), partition_data: vec![data] }),
             }
         }
         let request = ProduceRequest {
@@ -384,7 +392,8 @@ fn halves<T>(batch: &mut Batch<T>) -> Option<Vec<Batch<T>>> {
     let (whole, _) = batch::Batch::split_first(&bytes).ok()?;
     let attributes = whole.header().attributes;
     let mut scratch = Vec::new();
-    let records: Vec<_> = whole.records(&mut scratch, 1 << 30).ok()?.collect::<std::result::Result<_, _>>().ok()?;
+    let records: Vec<_> =
+        whole.records(&mut scratch, 1 << 30).ok()?.collect::<std::result::Result<_, _>>().ok()?;
     let middle = records.len() / 2;
     let second = batch.tokens.split_off(middle.min(batch.tokens.len()));
     let first = std::mem::take(&mut batch.tokens);
