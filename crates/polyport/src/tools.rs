@@ -4,16 +4,13 @@ use std::path::Path;
 
 use anyhow::Context;
 
-/// Names the program answers to.
-const NAMES: [&str; 2] = ["zkCli.sh", "zkServer.sh"];
-
 /// Puts a link for each tool into a directory. An older link is replaced; a file that is no link is
 /// left alone and named.
 pub(crate) fn install(dir: &Path) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    for name in NAMES {
-        let link = dir.join(name);
+    for name in polyport_tools::names() {
+        let link = dir.join(&name);
         match std::fs::symlink_metadata(&link) {
             Ok(found) if found.is_symlink() => std::fs::remove_file(&link)
                 .with_context(|| format!("cannot replace {}", link.display()))?,

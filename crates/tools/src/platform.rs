@@ -4,16 +4,41 @@ use std::ffi::CStr;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+/// Milliseconds since 1970.
+#[allow(clippy::disallowed_methods, reason = "a tool shows the time of day; nothing is simulated")]
+pub fn now_millis() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A moment as log files show it, in the local time zone: `2025-01-27 19:50:51,936`.
+pub fn local_timestamp(millis: i64) -> String {
+    let Some(tm) = local_time(millis) else { return millis.to_string() };
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02},{:03}",
+        i64::from(tm.tm_year) + 1900,
+        tm.tm_mon + 1,
+        tm.tm_mday,
+        tm.tm_hour,
+        tm.tm_min,
+        tm.tm_sec,
+        millis.rem_euclid(1000)
+    )
+}
+
+fn local_time(millis: i64) -> Option<libc::tm> {
+    let seconds: libc::time_t = millis.div_euclid(1000);
+    // SAFETY: `tm` is plain data for which all zeros is a value; `localtime_r` only writes to it.
+    unsafe {
+        let mut tm: libc::tm = std::mem::zeroed();
+        (!libc::localtime_r(&seconds, &mut tm).is_null()).then_some(tm)
+    }
+}
+
 /// A date as Java's `Date.toString` prints it in the local time zone
 /// (`Thu Jan 01 08:00:00 CST 1970`), from milliseconds since the epoch.
 pub fn local_date(millis: i64) -> String {
-    let seconds: libc::time_t = millis.div_euclid(1000);
-    // SAFETY: `tm` is plain data for which all zeros is a value; `localtime_r` only writes to it.
-    let broken_down = unsafe {
-        let mut tm: libc::tm = std::mem::zeroed();
-        (!libc::localtime_r(&seconds, &mut tm).is_null()).then_some(tm)
-    };
-    let Some(tm) = broken_down else { return millis.to_string() };
+    let Some(tm) = local_time(millis) else { return millis.to_string() };
     let zone = if tm.tm_zone.is_null() {
         "UTC".into()
     } else {
@@ -54,6 +79,26 @@ fn is_zombie(pid: i32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     // The state follows the program's name, which is in parentheses and may hold any character.
     stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
+}
+
+/// Calls `handler` on SIGINT and SIGTERM; it may do only what a signal handler may.
+pub fn on_end_signals(handler: extern "C" fn(libc::c_int)) {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the handler is a function of the type that `signal` wants.
+        unsafe { libc::signal(signal, handler as *const () as libc::sighandler_t) };
+    }
+}
+
+/// Lets time pass before another try: there is no event that says when one will succeed.
+#[allow(clippy::disallowed_methods, reason = "a tool's own thread; nothing else runs on it")]
+pub fn pause(duration: std::time::Duration) {
+    std::thread::sleep(duration);
+}
+
+/// Whether both standard input and output are a terminal.
+pub fn is_interactive() -> bool {
+    use std::io::IsTerminal as _;
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 /// Asks a process to end.

@@ -30,6 +30,15 @@ impl Console {
         write(&self.out, text);
     }
 
+    /// Prints bytes as they are.
+    ///
+    /// # Errors
+    /// If nobody reads the output any more.
+    pub fn bytes(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut stream = self.out.lock();
+        stream.write_all(bytes).and_then(|()| stream.flush())
+    }
+
     /// Prints a line to the error stream.
     pub fn error(&self, text: &str) {
         write(&self.err, &format!("{text}\n"));

@@ -1,0 +1,54 @@
+//! Kafka's tools by their own names. Reference: Apache Kafka 3.9.
+//!
+//! - [`client`] speaks to brokers.
+//! - [`options`] reads command lines.
+//! - A module a tool; what it prints is made by pure functions.
+//!
+//! They take the arguments of Kafka's tools, print their output and end with their exit codes, against
+//! any broker. The words of `--help` are our own. Deliberately absent: TLS, Kerberos and OAuth in the
+//! client; classes that a command line names, but for those of Kafka that are built in here.
+
+pub mod client;
+pub mod console_consumer;
+pub mod console_producer;
+mod log;
+pub mod options;
+mod pattern;
+mod stop;
+pub mod topics;
+
+use client::Properties;
+use options::Parsed;
+use stop::Failure;
+
+use crate::Tool;
+
+/// The tools by their names without `.sh`.
+const TOOLS: &[(&str, Tool)] = &[
+    ("kafka-console-consumer", console_consumer::main),
+    ("kafka-console-producer", console_producer::main),
+    ("kafka-topics", topics::main),
+];
+
+/// The tool of a name without `.sh`, if it is one of Kafka's.
+pub fn by_name(name: &str) -> Option<Tool> {
+    TOOLS.iter().find(|(known, _)| *known == name).map(|(_, tool)| *tool)
+}
+
+/// The names of the tools, as links to them are called.
+pub fn names() -> impl Iterator<Item = String> {
+    TOOLS.iter().map(|(name, _)| format!("{name}.sh"))
+}
+
+/// The settings in the file that an option names; none if it is not given.
+fn command_config(parsed: &Parsed, option: &str) -> Result<Properties, stop::Stop> {
+    let Some(path) = parsed.given(option)? else { return Ok(Properties::default()) };
+    Ok(read_properties(path)?)
+}
+
+fn read_properties(path: &str) -> Result<Properties, Failure> {
+    Properties::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::new("java.nio.file.NoSuchFileException", path),
+        _ => Failure::new("java.io.IOException", format!("{path}: {error}")),
+    })
+}
