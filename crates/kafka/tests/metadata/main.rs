@@ -1,8 +1,9 @@
-//! Brokers' metadata on real trees: one node and three.
+//! Brokers' metadata, and their producer ids, on real trees: one node and three.
 
 #![allow(clippy::unwrap_used)]
 
 mod configs;
 mod node;
 mod one;
+mod producer_ids;
 mod three;

@@ -1,0 +1,3 @@
+mod memory;
+mod on_partitions;
+mod shell;

@@ -1,0 +1,3 @@
+mod transcript;
+mod transcripts;
+mod world;
