@@ -5,13 +5,14 @@ use std::fmt::Write;
 use toml::Table;
 
 use crate::section::Key;
-use crate::types::{Admin, Cluster, Config, Metrics, Node, Zookeeper};
+use crate::types::{Admin, Cluster, Config, Kafka, Metrics, Node, Zookeeper};
 
 /// Sections in the order of the file; the first has no header.
 const SECTIONS: &[(&str, &[&str], &[Key])] = &[
     ("node", Node::ABOUT, Node::KEYS),
     ("cluster", Cluster::ABOUT, Cluster::KEYS),
     ("zookeeper", Zookeeper::ABOUT, Zookeeper::KEYS),
+    ("kafka", Kafka::ABOUT, Kafka::KEYS),
     ("admin", Admin::ABOUT, Admin::KEYS),
     ("metrics", Metrics::ABOUT, Metrics::KEYS),
 ];

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use crate::import::{self, Imported};
+use crate::kafka::flattened;
 use crate::types::Config;
 
 /// Where a setting was written.
@@ -111,7 +112,7 @@ impl Layers {
     /// Puts the text of a `polyport.toml` on top; `path` is for messages.
     pub fn toml(mut self, path: &Path, text: &str) -> Self {
         match toml::from_str::<Config>(text).and_then(|_| text.parse::<Table>()) {
-            Ok(table) => self.put_table(table),
+            Ok(table) => self.put_table(whole_names(table)),
             Err(error) => {
                 let line = error.span().map_or(1, |span| line_of(text, span.start));
                 self.problems.push(Problem {
@@ -273,8 +274,29 @@ fn candidates(value: &Value) -> Vec<toml::Value> {
     readings
 }
 
+/// The section whose keys have dots in their names.
+const PROPERTIES: &str = "kafka.properties";
+
+/// Writes out the names of properties that are written as tables.
+fn whole_names(mut table: Table) -> Table {
+    if let Some(toml::Value::Table(kafka)) = table.get_mut("kafka")
+        && let Some(toml::Value::Table(properties)) = kafka.get_mut("properties")
+    {
+        *properties = flattened(std::mem::take(properties));
+    }
+    table
+}
+
+/// A key's section and name.
+fn split_key(key: &str) -> (Option<&str>, &str) {
+    match key.strip_prefix(PROPERTIES).and_then(|rest| rest.strip_prefix('.')) {
+        Some(name) => (Some(PROPERTIES), name),
+        None => key.rsplit_once('.').map_or((None, key), |(section, name)| (Some(section), name)),
+    }
+}
+
 fn insert(table: &mut Table, key: &str, value: toml::Value) -> Result<(), String> {
-    let (sections, name) = key.rsplit_once('.').map_or((None, key), |(s, n)| (Some(s), n));
+    let (sections, name) = split_key(key);
     let mut at = table;
     for section in sections.into_iter().flat_map(|s| s.split('.')) {
         at = at

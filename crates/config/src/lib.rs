@@ -7,6 +7,7 @@
 
 mod address;
 mod document;
+mod kafka;
 mod layers;
 mod section;
 mod types;
@@ -15,9 +16,10 @@ mod validate;
 pub mod import;
 
 pub use address::{Address, AddressError, Listen};
+pub use kafka::{KafkaListener, KafkaListenerError, Properties};
 pub use layers::{Layers, Loaded, Origin, Problem, Setting, Value, Warning};
 pub use types::{
-    Admin, ClientAuth, Cluster, Config, DigestAlgorithm, Metrics, Node, NodeRole, NodeTls, Peer,
+    Admin, ClientAuth, Cluster, Config, DigestAlgorithm, Kafka, Metrics, Node, NodeRole, NodeTls, Peer,
     Zookeeper, ZookeeperTls,
 };
 pub use validate::Invalid;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, Listen};
+use crate::kafka::{KafkaListener, Properties};
 use crate::section::section;
 
 /// Part a node has in the cluster.
@@ -128,6 +129,8 @@ section! {
         cluster: Cluster = Cluster::default();
         /// ZooKeeper's protocol.
         zookeeper: Zookeeper = Zookeeper::default();
+        /// Kafka's protocol.
+        kafka: Kafka = Kafka::default();
         /// The HTTP admin server.
         admin: Admin = Admin::default();
         /// The Prometheus page.
@@ -351,6 +354,26 @@ section! {
         /// Milliseconds that requests in progress may take when the node stops. ZooKeeper:
         /// request_throttler.shutdownTimeout.
         shutdown_timeout_ms: u64 = 10_000;
+    }
+}
+
+section! {
+    /// Kafka's protocol. What is not a key of its own here is set under properties, by the names of
+    /// Kafka's server.properties.
+    Kafka {
+        /// Where clients connect, as NAME://host:port; an empty list closes Kafka's door.
+        /// Kafka: listeners.
+        listeners: Vec<KafkaListener> =
+            vec![KafkaListener { name: "PLAINTEXT".to_owned(), address: local(9092) }];
+        /// What clients are told to connect to, if it is not the listener of the same name.
+        /// Kafka: advertised.listeners.
+        advertised_listeners: Vec<KafkaListener> = Vec::new();
+        /// Identity among the brokers, 0 or greater; node.id if it is left out. Kafka: broker.id.
+        broker_id: Option<u32> = None, example "0";
+        /// Directories of the logs; data_dir/kafka if there is none. Kafka: log.dirs.
+        log_dirs: Vec<PathBuf> = Vec::new();
+        /// Broker settings by Kafka's own names, such as "num.partitions" = 3.
+        properties: Properties = Properties::default();
     }
 }
 

@@ -41,6 +41,7 @@ impl Config {
         let mut doors = vec![("node.listen", &self.node.listen)];
         doors.extend(zookeeper.listen.0.as_ref().map(|a| ("zookeeper.listen", a)));
         doors.extend(zookeeper.secure_listen.0.as_ref().map(|a| ("zookeeper.secure_listen", a)));
+        doors.extend(self.kafka.listeners.iter().map(|l| ("kafka.listeners", &l.address)));
         doors.extend(self.admin.enabled.then_some(("admin.listen", &self.admin.listen)));
         doors.extend(self.metrics.enabled.then_some(("metrics.listen", &self.metrics.listen)));
         doors

@@ -4,7 +4,9 @@
 //! start. A subject's name is written as in RFC 2253, the way Java's `X500Principal` prints it.
 //! Deliberately absent: protocols, sessions, revocation lists.
 
+pub mod accept;
 pub mod admission;
 pub mod listen;
+mod send_file;
 pub mod stream;
 pub mod tls;

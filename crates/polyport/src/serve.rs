@@ -9,6 +9,7 @@ use polyport_base::clock::SystemClock;
 use polyport_cluster::transport::Secret;
 use polyport_cluster::{Cluster, Proposals};
 use polyport_config::Config;
+use polyport_net::admission::Admission;
 use polyport_storage::DirLock;
 use polyport_tree::replica::Unstarted;
 use polyport_zookeeper::server::{Server, Settings};
@@ -41,8 +42,9 @@ fn log_to_stderr() {
 async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     let _lock = DirLock::acquire(&config.data_dir)?;
     owner::check(&config.data_dir, config.node.id)?;
+    let descriptors = Admission::new(descriptors::for_clients(), 0);
     let settings =
-        Settings { max_descriptors: descriptors::for_clients(), ..wiring::zookeeper(&config)? };
+        Settings { descriptors: descriptors.clone(), ..wiring::zookeeper(&config)? };
     let audit = settings.audit.clone();
     let lived = live(config, settings, started).await;
     if let Some(audit) = audit {

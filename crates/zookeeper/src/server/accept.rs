@@ -4,9 +4,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use polyport_net::admission::{Admission, Admitted};
+use polyport_net::accept::{Door, Places, accept};
+use polyport_net::admission::Admission;
 use polyport_net::listen;
 use polyport_net::stream::Stream;
 use polyport_net::tls::{self, Acceptor};
@@ -75,46 +75,21 @@ impl Server {
 
 impl Port {
     async fn accept(self, listener: TcpListener) {
-        let mut draining = self.server.shared.draining.subscribe();
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = draining.wait_for(|draining| *draining) => return,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, most likely: others may close some.
-                    tracing::warn!(%error, "the client port cannot accept");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            };
-            let descriptors = &self.server.shared.descriptors;
-            let admitted = self.admission.admit(peer.ip());
-            match admitted.and_then(|port| Ok((port, descriptors.admit(peer.ip())?))) {
-                Ok(admitted) => {
-                    tokio::spawn(self.clone().serve(stream, peer, admitted));
-                }
-                Err(reason) => {
-                    self.server.stats().count(Happened::ConnectionRejected);
-                    tracing::warn!(%peer, %reason, "connection refused");
-                }
-            }
-        }
+        let shared = &self.server.shared;
+        let door = Door {
+            port: self.admission.clone(),
+            process: self.server.settings().descriptors.clone(),
+            keep_alive: self.server.settings().tcp_keep_alive,
+        };
+        let stop = shared.draining.subscribe();
+        let refused = |_, _| self.server.stats().count(Happened::ConnectionRejected);
+        let serve = |stream, peer, places| self.clone().serve(stream, peer, places);
+        accept(listener, door, stop, refused, serve).await;
     }
 
-    async fn serve(self, stream: TcpStream, address: SocketAddr, _admitted: (Admitted, Admitted)) {
+    async fn serve(self, stream: TcpStream, address: SocketAddr, _places: Places) {
         let settings = self.server.settings();
         let deadline = Instant::now() + settings.handshake_timeout;
-        let prepared = stream.set_nodelay(true).and_then(|()| match settings.tcp_keep_alive {
-            true => listen::keep_alive(&stream),
-            false => Ok(()),
-        });
-        if let Err(error) = prepared {
-            tracing::debug!(peer = %address, %error, "connection was gone at once");
-            return;
-        }
         let mut draining = self.server.shared.draining.subscribe();
         let secured = tokio::select! {
             secured = timeout_at(deadline, self.secure(stream, address)) => secured,

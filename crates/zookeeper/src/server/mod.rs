@@ -58,9 +58,9 @@ pub struct Settings {
     pub max_client_connections: usize,
     /// Most connections, for each port; 0 for any number.
     pub max_connections: usize,
-    /// Most connections of all ports together, whatever each may take: what the process has
-    /// descriptors for. 0 for any number.
-    pub max_descriptors: usize,
+    /// Connections of all ports of the process together, whatever each may take: what it has
+    /// descriptors for.
+    pub descriptors: Arc<Admission>,
     /// `jute.maxbuffer`: longest request, in bytes.
     pub max_frame: usize,
     /// Four-letter words that are answered; `*` for all.
@@ -134,7 +134,7 @@ impl Default for Settings {
             max_session_timeout: tick * 20,
             max_client_connections: 60,
             max_connections: 0,
-            max_descriptors: 0,
+            descriptors: Admission::new(0, 0),
             max_frame: crate::codec::DEFAULT_MAX_FRAME,
             four_letter_words: vec!["srvr".to_owned()],
             handshake_timeout: Duration::from_secs(10),
@@ -193,7 +193,6 @@ struct Shared {
     gone: tokio::sync::Notify,
     load: Arc<Load>,
     connect_throttle: Throttle,
-    descriptors: Arc<Admission>,
 }
 
 impl Server {
@@ -207,7 +206,6 @@ impl Server {
         let (draining, _) = tokio::sync::watch::channel(false);
         let load = Arc::new(Load::new(settings.limits.clone()));
         let connect_throttle = Throttle::new(settings.connect_throttle, Instant::now());
-        let descriptors = Admission::new(settings.max_descriptors, 0);
         Self {
             shared: Arc::new(Shared {
                 settings,
@@ -223,7 +221,6 @@ impl Server {
                 gone: tokio::sync::Notify::new(),
                 load,
                 connect_throttle,
-                descriptors,
             }),
         }
     }

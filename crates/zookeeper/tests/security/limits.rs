@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use polyport_net::admission::Admission;
 use polyport_tree::Acl;
 use polyport_zookeeper::codec::{ErrorCode, Request};
 use polyport_zookeeper::server::{ConnectThrottle, Limits, Settings};
@@ -43,7 +44,7 @@ async fn connections_are_counted_before_they_say_a_word() {
 
 #[tokio::test]
 async fn all_ports_together_leave_some_descriptors() {
-    let node = Node::start(Settings { max_descriptors: 3, ..Settings::default() }).await;
+    let node = Node::start(Settings { descriptors: Admission::new(3, 0), ..Settings::default() }).await;
     let other = node.server.listen("127.0.0.1:0").await.unwrap();
     let mut clients = Vec::new();
     for port in [node.port, other, node.port] {

@@ -1,0 +1,187 @@
+//! One connection: requests in, answers out in the same order.
+//!
+//! Requests are handled one after the other, as Kafka does it, but for one thing: while a Produce
+//! request waits for its acknowledgements, further Produce requests are appended.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use polyport_net::stream::Stream;
+use polyport_wire::DecodeError;
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::Broker;
+use super::dispatch::{Handled, Request};
+use super::frames::{FrameLength, Frames};
+use super::response::{Output, Response};
+
+/// Produce requests of one connection that wait for their acknowledgements. Clients have five under
+/// way unless they are told otherwise.
+const OVERLAPPING: usize = 32;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    FrameLength(#[from] FrameLength),
+    #[error("not a request: {0}")]
+    Decode(#[from] DecodeError),
+    #[error("request of key {key} in version {version}, which is not served")]
+    NotServed { key: i16, version: i16 },
+    #[error("{0}")]
+    Refused(&'static str),
+    #[error("the client closed the connection")]
+    Hangup,
+    #[error("idle for longer than connections.max.idle.ms")]
+    Idle,
+}
+
+/// Who is at the other end, and what is known of them.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    pub(super) address: SocketAddr,
+    /// Name of the listener that the client came in by.
+    pub(super) listener: Arc<str>,
+    /// `User:` and a name.
+    pub(super) principal: Arc<str>,
+    /// Whether the bytes travel inside TLS.
+    pub(super) tls: bool,
+}
+
+/// An answer that is owed.
+enum Owed {
+    Ready(Response),
+    /// Nothing is sent: a Produce request with `acks=0`.
+    Nothing,
+    Waiting(Pin<Box<dyn Future<Output = Response> + Send>>),
+}
+
+struct Connection<'a> {
+    broker: &'a Arc<Broker>,
+    stream: Stream,
+    frames: Frames,
+    output: Output,
+    owed: VecDeque<Owed>,
+    client: Client,
+}
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client) {
+    let address = client.address;
+    let mut connection = Connection {
+        stream,
+        frames: Frames::new(broker.settings.max_request_bytes),
+        output: Output::default(),
+        owed: VecDeque::new(),
+        client,
+        broker: &broker,
+    };
+    let mut draining = broker.draining.subscribe();
+    let ended = tokio::select! {
+        ended = connection.run() => ended,
+        _ = draining.wait_for(|draining| *draining) => {
+            connection.finish(broker.settings.drain_timeout).await
+        }
+    };
+    match ended {
+        Err(Ended::Io(_) | Ended::Hangup | Ended::Idle) | Ok(()) => {
+            tracing::debug!(peer = %address, "connection closed");
+        }
+        Err(reason) => tracing::warn!(peer = %address, %reason, "connection closed"),
+    }
+}
+
+impl Connection<'_> {
+    async fn run(&mut self) -> Result<(), Ended> {
+        let idle = self.broker.settings.max_idle;
+        let mut heard = Instant::now();
+        loop {
+            self.handle().await?;
+            self.send_ready().await?;
+            if self.owed.is_empty() && self.frames.has_next() {
+                continue;
+            }
+            let reads = !self.frames.has_next();
+            let deadline = heard + idle;
+            tokio::select! {
+                read = self.stream.read_buf(self.frames.room()), if reads => {
+                    if read? == 0 {
+                        return Err(Ended::Hangup);
+                    }
+                    heard = Instant::now();
+                }
+                () = first(&mut self.owed), if !self.owed.is_empty() => {}
+                () = tokio::time::sleep_until(deadline), if self.owed.is_empty() => {
+                    return Err(Ended::Idle);
+                }
+            }
+        }
+    }
+
+    /// Handles the requests whose turn it is.
+    async fn handle(&mut self) -> Result<(), Ended> {
+        while self.owed.len() < OVERLAPPING && self.frames.has_next() {
+            let next = self.frames.peek_key();
+            if !self.owed.is_empty() && !next.is_some_and(overlaps) {
+                return Ok(());
+            }
+            let Some(frame) = self.frames.next()? else { return Ok(()) };
+            let owed = self.begin(frame).await?;
+            self.owed.push_back(owed);
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self, frame: BytesMut) -> Result<Owed, Ended> {
+        let request = Request::parse(frame)?;
+        Ok(match self.broker.dispatch(&mut self.client, request).await? {
+            Handled::Answer(response) => Owed::Ready(response),
+            Handled::Nothing => Owed::Nothing,
+            Handled::Later(answer) => Owed::Waiting(answer),
+        })
+    }
+
+    /// Sends the answers at the front that are there.
+    async fn send_ready(&mut self) -> Result<(), Ended> {
+        while let Some(Owed::Ready(_) | Owed::Nothing) = self.owed.front() {
+            if let Some(Owed::Ready(response)) = self.owed.pop_front() {
+                self.output.send(&mut self.stream, response).await?;
+            }
+        }
+        Ok(self.output.flush(&mut self.stream).await?)
+    }
+
+    /// Sends what is owed, if it comes in time.
+    async fn finish(&mut self, within: Duration) -> Result<(), Ended> {
+        let all = async {
+            while !self.owed.is_empty() {
+                first(&mut self.owed).await;
+                self.send_ready().await?;
+            }
+            Ok(())
+        };
+        timeout_at(Instant::now() + within, all).await.unwrap_or(Ok(()))
+    }
+}
+
+/// Whether a request may begin while others wait for their answers.
+fn overlaps(key: i16) -> bool {
+    const PRODUCE: i16 = 0;
+    key == PRODUCE
+}
+
+/// Returns when the first answer is there.
+async fn first(owed: &mut VecDeque<Owed>) {
+    if let Some(Owed::Waiting(answer)) = owed.front_mut() {
+        let response = answer.await;
+        owed[0] = Owed::Ready(response);
+    }
+}

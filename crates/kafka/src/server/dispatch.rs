@@ -1,0 +1,90 @@
+//! From a request's bytes to its handler, and from the answer to bytes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use polyport_kafka_codec::header::RequestHeader;
+use polyport_kafka_codec::{ApiKey, Message, Reader, frame};
+
+use super::Broker;
+use super::connection::{Client, Ended};
+use super::handler::{self, api_versions};
+use super::response::Response;
+use super::served;
+
+/// What becomes of a request.
+pub(super) enum Handled {
+    /// It is answered.
+    Answer(Response),
+    /// It wants no answer.
+    Nothing,
+    /// It was begun in its turn and is answered later.
+    Later(Pin<Box<dyn Future<Output = Response> + Send>>),
+}
+
+/// A request and everything around it that handlers look at.
+pub(super) struct Call {
+    pub(super) broker: Arc<Broker>,
+    pub(super) client: Client,
+    pub(super) header: RequestHeader,
+}
+
+impl Call {
+    /// The version of the request, and of its answer.
+    pub(super) fn version(&self) -> i16 {
+        self.header.api_version
+    }
+
+    /// An answer as bytes.
+    ///
+    /// # Errors
+    /// If the version cannot express it, which is a mistake of the handler: the client is left, with
+    /// a line that says why.
+    pub(super) fn encode<R: polyport_kafka_codec::Response>(
+        &self,
+        response: &R,
+    ) -> Result<Response, Ended> {
+        let mut bytes = Vec::new();
+        frame::encode_response(&mut bytes, response, self.version(), self.header.correlation_id)?;
+        Ok(Response::bytes(bytes))
+    }
+}
+
+impl Broker {
+    /// Handles a request, or begins it.
+    ///
+    /// # Errors
+    /// What ends the connection.
+    pub(super) async fn dispatch(
+        self: &Arc<Self>,
+        client: &mut Client,
+        frame: BytesMut,
+    ) -> Result<Handled, Ended> {
+        let mut reader = Reader::new(frame);
+        let header = RequestHeader::decode(&mut reader)?;
+        let (key, version) = (header.api_key, header.api_version);
+        let call = Call { broker: self.clone(), client: client.clone(), header };
+        if !served::serves(key, version) {
+            if key == ApiKey::ApiVersions {
+                return api_versions::unsupported(&call).map(Handled::Answer);
+            }
+            return Err(Ended::NotServed { api: key.name(), version });
+        }
+        self.stats.requests.count(key);
+        handler::handle(call, reader).await
+    }
+}
+
+/// Decodes a request, lets `handle` make the answer, and encodes it.
+pub(super) async fn answer<R, H>(call: Call, mut reader: Reader, handle: H) -> Result<Handled, Ended>
+where
+    R: polyport_kafka_codec::Request,
+    H: AsyncFnOnce(&Call, R) -> R::Response,
+{
+    let request = R::decode(&mut reader, call.version())?;
+    // The frame is not needed any more, and a handler may take long.
+    drop(reader);
+    let response = handle(&call, request).await;
+    call.encode(&response).map(Handled::Answer)
+}
