@@ -1,5 +1,6 @@
 //! Layers of settings, later ones over earlier ones, each remembering where it came from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -92,6 +93,8 @@ pub struct Loaded {
     pub config: Config,
     /// What the operator should know.
     pub warnings: Vec<Warning>,
+    /// Where each setting that is not from a `polyport.toml` was written last, by its key there.
+    pub origins: BTreeMap<String, Origin>,
 }
 
 /// Collects layers in order: defaults, `polyport.toml`, imported files, environment, overrides.
@@ -101,6 +104,7 @@ pub struct Layers {
     config: Config,
     warnings: Vec<Warning>,
     problems: Vec<Problem>,
+    origins: BTreeMap<String, Origin>,
 }
 
 impl Layers {
@@ -203,7 +207,7 @@ impl Layers {
     /// All problems of all layers, in their order.
     pub fn finish(self) -> Result<Loaded, Vec<Problem>> {
         if self.problems.is_empty() {
-            Ok(Loaded { config: self.config, warnings: self.warnings })
+            Ok(Loaded { config: self.config, warnings: self.warnings, origins: self.origins })
         } else {
             Err(self.problems)
         }
@@ -228,6 +232,7 @@ impl Layers {
             match Config::deserialize(table.clone()) {
                 Ok(config) => {
                     (self.table, self.config) = (table, config);
+                    self.origins.insert(setting.key, setting.origin);
                     return;
                 }
                 // The last candidate is the most specific reading, so its reason says most.

@@ -19,7 +19,7 @@ pub use address::{Address, AddressError, Listen};
 pub use kafka::{KafkaListener, KafkaListenerError, Properties};
 pub use layers::{Layers, Loaded, Origin, Problem, Setting, Value, Warning};
 pub use types::{
-    Admin, ClientAuth, Cluster, Config, DigestAlgorithm, Kafka, Metrics, Node, NodeRole, NodeTls, Peer,
-    Zookeeper, ZookeeperTls,
+    Admin, ClientAuth, Cluster, Config, DigestAlgorithm, Kafka, Metrics, Node, NodeRole, NodeTls,
+    Peer, Zookeeper, ZookeeperTls,
 };
 pub use validate::Invalid;

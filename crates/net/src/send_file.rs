@@ -20,12 +20,7 @@ impl Stream {
     ///
     /// # Errors
     /// The operating system's; `UnexpectedEof` if the file is shorter.
-    pub async fn send_file(
-        &mut self,
-        file: impl AsFd,
-        position: u64,
-        len: u64,
-    ) -> io::Result<()> {
+    pub async fn send_file(&mut self, file: impl AsFd, position: u64, len: u64) -> io::Result<()> {
         let Self::Plain(stream) = self else {
             return self.send_through_memory(file, position, len).await;
         };

@@ -1,6 +1,7 @@
 //! Files of the systems that Polyport stands in for, read as settings of `polyport.toml`.
 
 pub mod properties;
+pub mod server_properties;
 pub mod zoo_cfg;
 
 use std::path::Path;
@@ -18,9 +19,13 @@ pub struct Imported {
     pub problems: Vec<Problem>,
 }
 
-/// Reads a file of another system: `zoo.cfg`, or any other file in the same format.
+/// Reads a file of another system: Kafka's `server.properties`, or ZooKeeper's `zoo.cfg` by whatever
+/// name.
 pub fn file(path: &Path) -> Imported {
     match std::fs::read(path) {
+        Ok(bytes) if server_properties::is_one(path, &bytes) => {
+            server_properties::import(path, &bytes)
+        }
         Ok(bytes) => zoo_cfg::import(path, &bytes),
         Err(error) => Imported {
             problems: vec![Problem {

@@ -44,7 +44,8 @@ async fn connections_are_counted_before_they_say_a_word() {
 
 #[tokio::test]
 async fn all_ports_together_leave_some_descriptors() {
-    let node = Node::start(Settings { descriptors: Admission::new(3, 0), ..Settings::default() }).await;
+    let node =
+        Node::start(Settings { descriptors: Admission::new(3, 0), ..Settings::default() }).await;
     let other = node.server.listen("127.0.0.1:0").await.unwrap();
     let mut clients = Vec::new();
     for port in [node.port, other, node.port] {
