@@ -1,0 +1,163 @@
+//! What the metadata say, done to this node's partitions: making and deleting logs, leading and
+//! following, configurations; and the coordinators on top of them.
+
+use std::sync::Arc;
+
+use polyport_log::TopicPartition;
+use polyport_partitions::{CreateError, PartitionState};
+
+use super::Broker;
+use super::offsets_log::PartitionLog;
+use crate::metadata::TopicId;
+use crate::metadata::image::{Image, Partition, Subscription, Topic, Update};
+use crate::metadata::topics::CONSUMER_OFFSETS;
+
+/// Follows the image until the broker ends.
+pub(super) async fn follow(broker: Arc<Broker>, mut changes: Subscription) {
+    loop {
+        let update = changes.next().await;
+        let broker = broker.clone();
+        // Files are made and renamed.
+        let applied = tokio::task::spawn_blocking(move || broker.apply(&update)).await;
+        if applied.is_err() {
+            // Half of a change was made: nobody knows what this node's partitions are.
+            tracing::error!("the metadata could not be followed");
+            std::process::abort();
+        }
+    }
+}
+
+impl Broker {
+    /// Does what an update asks of this node.
+    pub(super) fn apply(&self, update: &Update) {
+        let image = &*update.after;
+        let offsets = image.topic(CONSUMER_OFFSETS).map(|topic| topic.partitions.len());
+        if let Some(count) = offsets.and_then(|count| i32::try_from(count).ok()) {
+            self.groups.set_partitions(count);
+        }
+        for (topic, number) in &update.changes.partitions {
+            let of = TopicPartition { topic: topic.to_string(), partition: *number };
+            match image.topic(topic).and_then(|found| Some((found, found.partition(*number)?))) {
+                Some((found, partition)) if self.is_ours(partition) => {
+                    self.keep(&of, found, partition);
+                }
+                _ => self.delete(&of),
+            }
+            if &**topic == CONSUMER_OFFSETS {
+                self.coordinate(&of, image.partition(topic, *number));
+            }
+        }
+        for entity in &update.changes.overrides {
+            if let Some(topic) = entity.strip_prefix("topics/") {
+                self.store.set_config(topic, &self.settings.topic_config(image, topic));
+            }
+        }
+        let gone: Vec<Arc<str>> = update
+            .changes
+            .topics
+            .iter()
+            .filter(|topic| image.topic(topic).is_none())
+            .cloned()
+            .collect();
+        if !gone.is_empty() {
+            self.groups.topics_deleted(&gone);
+            self.stats.forget(&gone);
+        }
+        if !update.changes.brokers.is_empty() {
+            let now = self.clock.now();
+            for partition in self.store.partitions() {
+                partition.set_alive(|broker| image.is_alive(broker), now);
+            }
+        }
+    }
+
+    fn is_ours(&self, partition: &Partition) -> bool {
+        partition.replicas.contains(&self.settings.broker_id)
+    }
+
+    /// Makes sure that a partition is here, and tells it who leads.
+    fn keep(&self, of: &TopicPartition, topic: &Topic, partition: &Partition) {
+        let Some(state) = &partition.state else { return };
+        let image = self.images.current();
+        let config = self.settings.topic_config(&image, &of.topic);
+        // In its first epoch nobody can have had it before.
+        let is_new = state.leader_epoch == 0;
+        let id = polyport_log::TopicId(topic.id.0);
+        let made = match self.store.create(of, id, &config, is_new) {
+            Err(CreateError::OtherTopic) => {
+                match self.store.set_aside(of) {
+                    Ok(path) => tracing::warn!(
+                        topic = of.topic,
+                        partition = of.partition,
+                        ?path,
+                        "records of a deleted topic of the same name are set aside"
+                    ),
+                    Err(error) => tracing::error!(%error, "records cannot be set aside"),
+                }
+                self.store.create(of, id, &config, is_new)
+            }
+            made => made,
+        };
+        let found = match made {
+            Ok(found) => found,
+            Err(error) => {
+                let (topic, partition) = (&of.topic, of.partition);
+                tracing::error!(topic, partition, %error, "the partition cannot be kept here");
+                return;
+            }
+        };
+        let said = PartitionState {
+            leader: (state.leader >= 0).then_some(state.leader),
+            leader_epoch: state.leader_epoch,
+            partition_epoch: state.version,
+            replicas: partition.replicas.to_vec(),
+            isr: state.isr.to_vec(),
+        };
+        if let Err(error) = found.set_state(&said, self.clock.now()) {
+            let (topic, partition) = (&of.topic, of.partition);
+            tracing::error!(topic, partition, %error, "the partition cannot be led or followed");
+        }
+    }
+
+    fn delete(&self, of: &TopicPartition) {
+        if let Err(error) = self.store.delete(of) {
+            let (topic, partition) = (&of.topic, of.partition);
+            tracing::error!(topic, partition, %error, "the partition cannot be deleted");
+        }
+    }
+
+    /// Coordinates the groups of a partition of `__consumer_offsets`, or ceases to.
+    fn coordinate(&self, of: &TopicPartition, partition: Option<&Partition>) {
+        let state = partition.and_then(|partition| partition.state.as_ref());
+        let leads = state.filter(|state| state.leader == self.settings.broker_id);
+        match (leads, self.store.partition(&of.topic, of.partition)) {
+            (Some(state), Some(found)) => {
+                let log = Arc::new(PartitionLog(found));
+                self.groups.lead(of.partition, state.leader_epoch, log);
+            }
+            _ => {
+                let epoch = state.map_or(i32::MAX, |state| state.leader_epoch);
+                self.groups.resign(of.partition, epoch);
+            }
+        }
+    }
+
+    /// Tells of partitions on this node's disks that the cluster does not know. They stay where they
+    /// are: they may be all that is left of something.
+    pub(super) fn tell_strays(&self, image: &Image) {
+        let known = |of: &TopicPartition, id: Option<polyport_log::TopicId>| {
+            let topic = image.topic(&of.topic);
+            topic.is_some_and(|topic| {
+                id.is_none_or(|id| TopicId(id.0) == topic.id)
+                    && topic.partition(of.partition).is_some_and(|found| self.is_ours(found))
+            })
+        };
+        for stray in self.store.strays(known) {
+            let (dir, name) = (stray.log_dir().display(), stray.of().dir_name());
+            tracing::warn!(
+                "{dir}/{name} belongs to no partition of the cluster: it is kept; remove it if it \
+                 is not needed"
+            );
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A broker: everything that one node's Kafka consists of, from its start to its stop.
+
+mod follow;
+mod isr;
+mod offsets_log;
+mod settings;
+mod start;
+mod stats;
+
+use std::sync::Arc;
+
+use polyport_base::Clock;
+use polyport_kafka_codec::ErrorCode;
+use polyport_partitions::Store;
+use polyport_storage::OsDisk;
+use polyport_tree::client::Client;
+use tokio::sync::watch;
+
+pub use settings::{Advertised, Settings};
+pub use start::StartError;
+pub use stats::Stats;
+
+use crate::group::Coordinator;
+use crate::metadata::broker::Registration;
+use crate::metadata::controller::Controller;
+use crate::metadata::image::Images;
+use crate::metadata::topics::{self, CONSUMER_OFFSETS, TRANSACTION_STATE, TopicError, Topics};
+use crate::server::FetchSessions;
+
+/// One node's Kafka.
+pub struct Broker {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Store<OsDisk>,
+    pub(crate) client: Client,
+    pub(crate) images: Images,
+    pub(crate) topics: Topics,
+    pub(crate) groups: Coordinator,
+    pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) stats: Stats,
+    pub(crate) draining: watch::Sender<bool>,
+    /// In the order in which they end.
+    running: parking_lot::Mutex<Option<(Registration, Controller, start::Tasks)>>,
+}
+
+impl Broker {
+    /// Why there is no such partition among this node's: nobody has it, another node has it, or its
+    /// disk failed.
+    pub(crate) fn why_missing(&self, topic: &str, partition: i32) -> ErrorCode {
+        let image = self.images.current();
+        let known = image.partition(topic, partition).filter(|_| !image.is_deleting(topic));
+        match known {
+            None => ErrorCode::UnknownTopicOrPartition,
+            Some(found) if found.replicas.contains(&self.settings.broker_id) => {
+                match self.store.why_missing() {
+                    polyport_partitions::Refused::Storage => ErrorCode::KafkaStorageError,
+                    // It is about to be made.
+                    _ => ErrorCode::NotLeaderOrFollower,
+                }
+            }
+            Some(_) => ErrorCode::NotLeaderOrFollower,
+        }
+    }
+
+    /// Makes an internal topic, unless it is there.
+    ///
+    /// # Errors
+    /// See [`TopicError`].
+    pub(crate) async fn ensure_internal(&self, topic: &str) -> Result<(), TopicError> {
+        let internal = match topic {
+            CONSUMER_OFFSETS => self.settings.consumer_offsets(),
+            TRANSACTION_STATE => self.settings.transaction_state(),
+            _ => return Err(TopicError::Unknown(format!("{topic} is no internal topic"))),
+        };
+        let nodes = self.client.replica().cluster().members().len();
+        self.topics.ensure_internal(topic, &internal, nodes).await
+    }
+
+    /// `auto.create.topics.enable`.
+    pub(crate) fn auto_creates(&self) -> bool {
+        self.settings.auto_create_topics
+    }
+
+    /// `delete.topic.enable`.
+    pub(crate) fn deletes_topics(&self) -> bool {
+        self.settings.delete_topics
+    }
+
+    /// Counts and sizes, for the metrics page.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Whether a topic is the broker's own.
+    pub fn is_internal(topic: &str) -> bool {
+        topics::is_internal(topic)
+    }
+}

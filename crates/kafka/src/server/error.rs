@@ -1,0 +1,208 @@
+//! Every room's errors as Kafka numbers them.
+
+use polyport_kafka_codec::ErrorCode;
+use polyport_log::batch::BatchError;
+use polyport_log::producer::ProducerError;
+use polyport_log::{AppendError, RecordFault};
+use polyport_partitions::{
+    AckError, DeleteRecordsError, FetchError, ListOffsetError, ProduceError, Refused,
+};
+use polyport_tree::client::ClientError;
+
+use super::fetch_session;
+use crate::group::GroupError;
+use crate::metadata::topics::TopicError;
+
+/// An error that has a number on the wire.
+pub(super) trait Code {
+    /// The number.
+    fn code(&self) -> ErrorCode;
+}
+
+/// The number of an outcome: 0 for none.
+pub(super) fn code_of<T, E: Code>(outcome: &Result<T, E>) -> i16 {
+    match outcome {
+        Ok(_) => ErrorCode::None.code(),
+        Err(error) => error.code().code(),
+    }
+}
+
+impl Code for Refused {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotLeader => ErrorCode::NotLeaderOrFollower,
+            Self::FencedEpoch => ErrorCode::FencedLeaderEpoch,
+            Self::UnknownEpoch => ErrorCode::UnknownLeaderEpoch,
+            Self::Storage => ErrorCode::KafkaStorageError,
+            Self::Gone => ErrorCode::UnknownTopicOrPartition,
+        }
+    }
+}
+
+impl Code for ProduceError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused(refused) => refused.code(),
+            Self::NotEnoughReplicas => ErrorCode::NotEnoughReplicas,
+            Self::Records(error) => error.code(),
+        }
+    }
+}
+
+impl Code for AppendError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Batch(error) => error.code(),
+            Self::Records(rejected) => {
+                let late = |fault| matches!(fault, RecordFault::Timestamp(_));
+                match rejected.iter().all(|record| late(record.fault)) {
+                    true => ErrorCode::InvalidTimestamp,
+                    false => ErrorCode::InvalidRecord,
+                }
+            }
+            Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            Self::ListTooLarge { .. } => ErrorCode::RecordListTooLarge,
+            Self::NotOneBatch | Self::OutOfOrder { .. } => ErrorCode::InvalidRecord,
+            Self::Producer(error) => error.code(),
+            Self::Log(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl Code for BatchError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Incomplete { .. } | Self::Length(_) | Self::Crc { .. } => {
+                ErrorCode::CorruptMessage
+            }
+            Self::Compression { .. } => ErrorCode::CorruptMessage,
+            Self::Magic(_) => ErrorCode::UnsupportedForMessageFormat,
+            Self::DecompressedTooLarge { .. } => ErrorCode::MessageTooLarge,
+            Self::Codec(_) | Self::Record(_) | Self::Inconsistent(_) => ErrorCode::InvalidRecord,
+        }
+    }
+}
+
+impl Code for ProducerError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Fenced { .. } => ErrorCode::InvalidProducerEpoch,
+            Self::OutOfOrder { .. } => ErrorCode::OutOfOrderSequenceNumber,
+            Self::NotTransactional { .. } => ErrorCode::InvalidTxnState,
+            Self::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
+        }
+    }
+}
+
+impl Code for AckError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotEnoughReplicas => ErrorCode::NotEnoughReplicasAfterAppend,
+            Self::Refused(refused) => refused.code(),
+        }
+    }
+}
+
+impl Code for FetchError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused(refused) => refused.code(),
+            Self::OutOfRange(_) => ErrorCode::OffsetOutOfRange,
+        }
+    }
+}
+
+impl Code for ListOffsetError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused(refused) => refused.code(),
+            Self::NotAvailable => ErrorCode::OffsetNotAvailable,
+        }
+    }
+}
+
+impl Code for DeleteRecordsError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused(refused) => refused.code(),
+            Self::Policy => ErrorCode::PolicyViolation,
+            Self::OutOfRange(_) => ErrorCode::OffsetOutOfRange,
+        }
+    }
+}
+
+impl Code for fetch_session::Refused {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotFound => ErrorCode::FetchSessionIdNotFound,
+            Self::Epoch => ErrorCode::InvalidFetchSessionEpoch,
+            Self::TopicId => ErrorCode::FetchSessionTopicIdError,
+        }
+    }
+}
+
+impl Code for TopicError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidName(_) => ErrorCode::InvalidTopicException,
+            Self::Exists(_) => ErrorCode::TopicAlreadyExists,
+            Self::Unknown(_) => ErrorCode::UnknownTopicOrPartition,
+            Self::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
+            Self::InvalidReplicationFactor(_) => ErrorCode::InvalidReplicationFactor,
+            Self::InvalidReplicaAssignment(_) => ErrorCode::InvalidReplicaAssignment,
+            Self::InvalidConfig(_) => ErrorCode::InvalidConfig,
+            Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            Self::ReassignmentInProgress(_) => ErrorCode::ReassignmentInProgress,
+            Self::NoReassignmentInProgress(_) => ErrorCode::NoReassignmentInProgress,
+            Self::Tree(error) => error.code(),
+            Self::Randomness(_) => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl Code for ClientError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            // Another change came in between, or the tree has no majority now: try again.
+            Self::Refused { .. } | Self::Unknown => ErrorCode::RequestTimedOut,
+            Self::TooLong(_) => ErrorCode::InvalidRequest,
+            Self::Closed => ErrorCode::NotController,
+        }
+    }
+}
+
+impl Code for GroupError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotCoordinator => ErrorCode::NotCoordinator,
+            Self::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+            Self::CoordinatorLoadInProgress => ErrorCode::CoordinatorLoadInProgress,
+            Self::InvalidGroupId => ErrorCode::InvalidGroupId,
+            Self::GroupIdNotFound => ErrorCode::GroupIdNotFound,
+            Self::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+            Self::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
+            Self::UnknownMemberId => ErrorCode::UnknownMemberId,
+            Self::MemberIdRequired => ErrorCode::MemberIdRequired,
+            Self::IllegalGeneration => ErrorCode::IllegalGeneration,
+            Self::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
+            Self::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+            Self::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+            Self::FencedInstanceId => ErrorCode::FencedInstanceId,
+            Self::UnreleasedInstanceId => ErrorCode::UnreleasedInstanceId,
+            Self::FencedMemberEpoch => ErrorCode::FencedMemberEpoch,
+            Self::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
+            Self::UnsupportedAssignor => ErrorCode::UnsupportedAssignor,
+            // INVALID_REGULAR_EXPRESSION came with Kafka 4.0; clients of 3.9 do not know it.
+            Self::InvalidRequest | Self::InvalidRegularExpression => ErrorCode::InvalidRequest,
+            Self::GroupProtocolMismatch => ErrorCode::InconsistentGroupProtocol,
+            Self::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
+            Self::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
+            Self::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+            Self::InvalidCommitOffsetSize => ErrorCode::InvalidCommitOffsetSize,
+            Self::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
+            Self::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
+            Self::TransactionCoordinatorFenced => ErrorCode::TransactionCoordinatorFenced,
+            Self::UnknownServerError => ErrorCode::UnknownServerError,
+        }
+    }
+}

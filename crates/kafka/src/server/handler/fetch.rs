@@ -1,0 +1,329 @@
+//! Fetch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use polyport_kafka_codec::messages::fetch_response::{
+    AbortedTransaction, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
+};
+use polyport_kafka_codec::messages::{FetchRequest, FetchResponse};
+use polyport_kafka_codec::{ErrorCode, Message, Reader, Records, Uuid, frame};
+use polyport_log::{FileRange, Isolation};
+use polyport_partitions::{FetchWaiter, Partition, Read, ReadAnswer};
+use polyport_storage::{OsDisk, OsFile};
+use tokio::time::{Instant, timeout_at};
+
+use crate::broker::Broker;
+use crate::metadata::TopicId;
+use crate::server::connection::Ended;
+use crate::server::dispatch::{Call, Handled};
+use crate::server::error::Code;
+use crate::server::fetch_session::{Asked, Context, Key, Said, TopicRef, Wanted};
+use crate::server::response::{Piece, Response};
+
+/// The first version that names topics by their ids.
+const FIRST_VERSION_BY_ID: i16 = 13;
+/// The first version whose limit of bytes gives way to a first batch that is larger.
+const FIRST_VERSION_OF_SOFT_LIMIT: i16 = 3;
+
+/// A partition that is fetched.
+struct Place {
+    key: Key,
+    wanted: Wanted,
+    /// The topic's name, if the topic is known.
+    topic: Option<Arc<str>>,
+    partition: Result<Arc<Partition<OsDisk>>, ErrorCode>,
+}
+
+type Outcome = Result<ReadAnswer<OsFile>, ErrorCode>;
+
+/// What all partitions of a request have in common.
+struct Limits {
+    isolation: Isolation,
+    max_bytes: u64,
+    min_bytes: u64,
+    soft: bool,
+    deadline: Instant,
+}
+
+/// Answers the request: at once, or when there is enough to read.
+///
+/// # Errors
+/// What ends the connection.
+pub(in crate::server) async fn handle(call: &Call, mut reader: Reader) -> Result<Handled, Ended> {
+    let request = FetchRequest::decode(&mut reader, call.version())?;
+    drop(reader);
+    let broker = &call.broker;
+    let by_id = call.version() >= FIRST_VERSION_BY_ID;
+    let limits = limits(broker, &request, call.version());
+    let asked = asked(request, by_id);
+    let context = match broker.fetch_sessions.begin(asked, Instant::now().into_std(), crate::broker::draw) {
+        Ok(context) => context,
+        Err(refused) => {
+            let error_code = refused.code().code();
+            return encode(call, FetchResponse { error_code, ..Default::default() }, Vec::new());
+        }
+    };
+    let places: Vec<Place> = context.wanted.iter().map(|(k, w)| place(broker, k, *w)).collect();
+    let outcomes = read_enough(broker, &places, &limits).await;
+    let (response, ranges) = respond(broker, &context, places, outcomes, limits.isolation);
+    encode(call, response, ranges)
+}
+
+fn limits(broker: &Broker, request: &FetchRequest, version: i16) -> Limits {
+    let wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
+    Limits {
+        isolation: match request.isolation_level {
+            1 => Isolation::LastStable,
+            _ => Isolation::HighWatermark,
+        },
+        max_bytes: (request.max_bytes.max(0) as u64).min(broker.settings.fetch_max_bytes),
+        min_bytes: request.min_bytes.max(0) as u64,
+        soft: version >= FIRST_VERSION_OF_SOFT_LIMIT,
+        deadline: Instant::now() + wait,
+    }
+}
+
+fn asked(request: FetchRequest, by_id: bool) -> Asked {
+    let topic_ref = |name: String, id: Uuid| match by_id {
+        true => TopicRef::Id(id.0),
+        false => TopicRef::Name(name.into()),
+    };
+    let mut wanted = Vec::new();
+    for topic in request.topics {
+        let named = topic_ref(topic.topic, topic.topic_id);
+        wanted.extend(topic.partitions.into_iter().map(|p| {
+            let key = Key { topic: named.clone(), partition: p.partition };
+            let wanted = Wanted {
+                fetch_offset: p.fetch_offset,
+                max_bytes: p.partition_max_bytes,
+                current_leader_epoch: p.current_leader_epoch,
+                last_fetched_epoch: p.last_fetched_epoch,
+                log_start_offset: p.log_start_offset,
+            };
+            (key, wanted)
+        }));
+    }
+    let mut forgotten = Vec::new();
+    for topic in request.forgotten_topics_data {
+        let named = topic_ref(topic.topic, topic.topic_id);
+        let key = |partition| Key { topic: named.clone(), partition };
+        forgotten.extend(topic.partitions.into_iter().map(key));
+    }
+    Asked {
+        session: request.session_id,
+        epoch: request.session_epoch,
+        by_id,
+        follower: false,
+        wanted,
+        forgotten,
+    }
+}
+
+fn place(broker: &Broker, key: &Key, wanted: Wanted) -> Place {
+    let topic = match &key.topic {
+        TopicRef::Name(name) => Some(name.clone()),
+        TopicRef::Id(id) => {
+            broker.images.current().topic_by_id(TopicId(*id)).map(|topic| topic.name.clone())
+        }
+    };
+    let partition = match &topic {
+        None => Err(ErrorCode::UnknownTopicId),
+        Some(topic) => match broker.store.partition(topic, key.partition) {
+            Some(partition) => Ok(partition),
+            None => Err(broker.why_missing(topic, key.partition)),
+        },
+    };
+    Place { key: key.clone(), wanted, topic, partition }
+}
+
+/// Reads until there is enough, something is wrong, or the time is over.
+async fn read_enough(broker: &Broker, places: &[Place], limits: &Limits) -> Vec<Outcome> {
+    let waiter = FetchWaiter::new();
+    let mut draining = broker.draining.subscribe();
+    loop {
+        let (outcomes, bytes) = read(places, limits);
+        let wrong = |outcome: &Outcome| match outcome {
+            Ok(answer) => answer.diverging.is_some(),
+            Err(_) => true,
+        };
+        let done = places.is_empty()
+            || bytes >= limits.min_bytes
+            || outcomes.iter().any(wrong)
+            || Instant::now() >= limits.deadline
+            || *draining.borrow();
+        if done {
+            return outcomes;
+        }
+        let missing = u32::try_from(limits.min_bytes - bytes).unwrap_or(u32::MAX);
+        let round = waiter.begin(missing);
+        for (place, outcome) in places.iter().zip(&outcomes) {
+            if let (Ok(partition), Ok(answer)) = (&place.partition, outcome) {
+                let seen = answer.seen(limits.isolation);
+                partition.wait_beyond(seen, limits.isolation, &waiter, round);
+            }
+        }
+        tokio::select! {
+            _ = timeout_at(limits.deadline, waiter.ready()) => {}
+            _ = draining.wait_for(|draining| *draining) => {}
+        }
+        waiter.end();
+    }
+}
+
+fn read(places: &[Place], limits: &Limits) -> (Vec<Outcome>, u64) {
+    let mut bytes = 0;
+    let mut outcomes = Vec::with_capacity(places.len());
+    for place in places {
+        let outcome = place.partition.as_ref().map_err(|code| *code).and_then(|partition| {
+            let known = |epoch: i32| (epoch >= 0).then_some(epoch);
+            let left = limits.max_bytes.saturating_sub(bytes);
+            let read = Read {
+                at_least_one: limits.soft && bytes == 0,
+                leader_epoch: known(place.wanted.current_leader_epoch),
+                last_fetched_epoch: known(place.wanted.last_fetched_epoch),
+                ..Read::consumer(
+                    place.wanted.fetch_offset,
+                    left.min(place.wanted.max_bytes.max(0) as u64),
+                    limits.isolation,
+                )
+            };
+            partition.read(&read).map_err(|error| error.code())
+        });
+        if let Ok(answer) = &outcome {
+            bytes += answer.bytes();
+        }
+        outcomes.push(outcome);
+    }
+    (outcomes, bytes)
+}
+
+fn respond(
+    broker: &Broker,
+    context: &Context,
+    places: Vec<Place>,
+    outcomes: Vec<Outcome>,
+    isolation: Isolation,
+) -> (FetchResponse, Vec<FileRange<OsFile>>) {
+    let mut ranges = Vec::new();
+    let mut responses: Vec<FetchableTopicResponse> = Vec::new();
+    let mut last: Option<TopicRef> = None;
+    for (place, outcome) in places.into_iter().zip(outcomes) {
+        let said = match &outcome {
+            Ok(answer) => Said {
+                records: answer.bytes() > 0,
+                notable: answer.diverging.is_some(),
+                high_watermark: answer.fetched.high_watermark,
+                log_start_offset: answer.fetched.log_start_offset,
+            },
+            Err(_) => {
+                Said { records: false, notable: true, high_watermark: -1, log_start_offset: -1 }
+            }
+        };
+        if !context.says(&place.key, said) {
+            continue;
+        }
+        if let (Ok(answer), Some(topic)) = (&outcome, &place.topic) {
+            broker.stats.topic_out(topic, answer.bytes());
+        }
+        let data = partition_data(broker, &place, outcome, isolation, &mut ranges);
+        if last.as_ref() != Some(&place.key.topic) {
+            let (topic, topic_id) = match &place.key.topic {
+                TopicRef::Name(name) => (name.to_string(), Uuid::ZERO),
+                TopicRef::Id(id) => (String::new(), Uuid(*id)),
+            };
+            responses.push(FetchableTopicResponse { topic, topic_id, partitions: Vec::new() });
+            last = Some(place.key.topic.clone());
+        }
+        if let Some(response) = responses.last_mut() {
+            response.partitions.push(data);
+        }
+    }
+    (FetchResponse { session_id: context.id, responses, ..Default::default() }, ranges)
+}
+
+fn partition_data(
+    broker: &Broker,
+    place: &Place,
+    outcome: Outcome,
+    isolation: Isolation,
+    ranges: &mut Vec<FileRange<OsFile>>,
+) -> PartitionData {
+    let partition_index = place.key.partition;
+    let answer = match outcome {
+        Ok(answer) => answer,
+        Err(code) => {
+            let mut data = PartitionData {
+                partition_index,
+                error_code: code.code(),
+                high_watermark: -1,
+                last_stable_offset: -1,
+                log_start_offset: -1,
+                records: Some(Records::default()),
+                ..Default::default()
+            };
+            if let (ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch, Some(topic)) =
+                (code, &place.topic)
+            {
+                data.current_leader = current_leader(broker, topic, partition_index);
+            }
+            return data;
+        }
+    };
+    let fetched = answer.fetched;
+    let records = match fetched.range {
+        Some(range) => {
+            // A segment has fewer than 2 GiB, and so has what was asked for.
+            let length_bytes = u32::try_from(range.len).unwrap_or(0);
+            ranges.push(range);
+            Records::Elsewhere { length_bytes }
+        }
+        None => Records::default(),
+    };
+    let aborted = fetched.aborted.iter().map(|aborted| AbortedTransaction {
+        producer_id: aborted.producer_id,
+        first_offset: aborted.first_offset,
+    });
+    PartitionData {
+        partition_index,
+        high_watermark: fetched.high_watermark,
+        last_stable_offset: fetched.last_stable_offset,
+        log_start_offset: fetched.log_start_offset,
+        diverging_epoch: answer.diverging.map_or_else(EpochEndOffset::default, |(epoch, end)| {
+            EpochEndOffset { epoch, end_offset: end }
+        }),
+        aborted_transactions: (isolation == Isolation::LastStable).then(|| aborted.collect()),
+        records: Some(records),
+        ..Default::default()
+    }
+}
+
+fn current_leader(broker: &Broker, topic: &str, partition: i32) -> LeaderIdAndEpoch {
+    match broker.images.current().partition(topic, partition) {
+        Some(found) => LeaderIdAndEpoch {
+            leader_id: found.leader().unwrap_or(-1),
+            leader_epoch: found.leader_epoch(),
+        },
+        None => LeaderIdAndEpoch::default(),
+    }
+}
+
+/// The answer in pieces: records stay in their files.
+fn encode(
+    call: &Call,
+    response: FetchResponse,
+    ranges: Vec<FileRange<OsFile>>,
+) -> Result<Handled, Ended> {
+    let mut bytes = Vec::new();
+    let (version, correlation) = (call.version(), call.header.correlation_id);
+    let gaps = frame::encode_response(&mut bytes, &response, version, correlation)?;
+    if gaps.is_empty() {
+        return Ok(Handled::Answer(Response::bytes(bytes)));
+    }
+    let bytes = bytes::Bytes::from(bytes);
+    let pieces = frame::pieces(0..bytes.len(), &gaps).filter_map(|piece| match piece {
+        frame::Piece::Bytes(range) => Some(Piece::Bytes(bytes.slice(range))),
+        frame::Piece::Records { index, .. } => ranges.get(index).cloned().map(Piece::File),
+    });
+    Ok(Handled::Answer(Response(pieces.collect())))
+}

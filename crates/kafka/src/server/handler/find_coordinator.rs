@@ -1,0 +1,74 @@
+//! FindCoordinator: who coordinates a group or a transactional id.
+
+use polyport_kafka_codec::ErrorCode;
+use polyport_kafka_codec::messages::find_coordinator_response::Coordinator;
+use polyport_kafka_codec::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
+
+use crate::hash::partition_of;
+use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+use crate::server::dispatch::Call;
+
+/// The first version that asks for several at once.
+const FIRST_VERSION_OF_MANY: i16 = 4;
+
+/// Answers the request.
+pub(in crate::server) async fn handle(
+    call: &Call,
+    request: FindCoordinatorRequest,
+) -> FindCoordinatorResponse {
+    let many = call.version() >= FIRST_VERSION_OF_MANY;
+    let keys = if many { request.coordinator_keys } else { vec![request.key] };
+    let mut coordinators = Vec::with_capacity(keys.len());
+    for key in keys {
+        coordinators.push(one(call, key, request.key_type).await);
+    }
+    if many {
+        return FindCoordinatorResponse { coordinators, ..Default::default() };
+    }
+    let Some(found) = coordinators.pop() else { return FindCoordinatorResponse::default() };
+    FindCoordinatorResponse {
+        error_code: found.error_code,
+        error_message: found.error_message,
+        node_id: found.node_id,
+        host: found.host,
+        port: found.port,
+        ..Default::default()
+    }
+}
+
+async fn one(call: &Call, key: String, kind: i8) -> Coordinator {
+    match find(call, &key, kind).await {
+        Ok((node_id, host, port)) => {
+            Coordinator { key, node_id, host, port, ..Default::default() }
+        }
+        Err(code) => Coordinator {
+            key,
+            node_id: -1,
+            port: -1,
+            error_code: code.code(),
+            error_message: Some(code.message().to_owned()),
+            ..Default::default()
+        },
+    }
+}
+
+async fn find(call: &Call, key: &str, kind: i8) -> Result<(i32, String, i32), ErrorCode> {
+    let broker = &call.broker;
+    let topic = match kind {
+        0 => CONSUMER_OFFSETS,
+        1 => TRANSACTION_STATE,
+        _ => return Err(ErrorCode::InvalidRequest),
+    };
+    // With too few brokers the topic cannot be made yet.
+    let made = broker.ensure_internal(topic).await;
+    made.map_err(|_| ErrorCode::CoordinatorNotAvailable)?;
+    let image = broker.images.current();
+    let found = image.topic(topic).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let number = partition_of(key, found.partitions.len());
+    let leader = found.partition(number).and_then(|partition| partition.leader());
+    let leader = leader.ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let node = image.brokers().get(&leader).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let endpoint = node.endpoint(&call.client.listener);
+    let endpoint = endpoint.ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    Ok((leader, endpoint.host.clone(), i32::from(endpoint.port)))
+}

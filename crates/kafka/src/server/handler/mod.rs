@@ -1,0 +1,71 @@
+//! One file an API: what a request means, in the words of the rooms that know.
+
+pub(super) mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_groups;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_topic_partitions;
+mod fetch;
+mod find_coordinator;
+mod heartbeat;
+mod join_group;
+mod leave_group;
+mod list_groups;
+mod list_offsets;
+mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
+mod offset_for_leader_epoch;
+mod produce;
+mod sync_group;
+
+use polyport_kafka_codec::{ApiKey, Reader};
+
+use super::connection::Ended;
+use super::dispatch::{Call, Handled, answer};
+
+/// Handles a request whose API and version are served.
+///
+/// # Errors
+/// What ends the connection.
+pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended> {
+    match call.header.api_key {
+        ApiKey::Produce => produce::begin(call, reader),
+        ApiKey::Fetch => fetch::handle(&call, reader).await,
+        ApiKey::ListOffsets => answer(call, reader, list_offsets::handle).await,
+        ApiKey::Metadata => answer(call, reader, metadata::handle).await,
+        ApiKey::OffsetCommit => answer(call, reader, offset_commit::handle).await,
+        ApiKey::OffsetFetch => answer(call, reader, offset_fetch::handle).await,
+        ApiKey::FindCoordinator => answer(call, reader, find_coordinator::handle).await,
+        ApiKey::JoinGroup => answer(call, reader, join_group::handle).await,
+        ApiKey::Heartbeat => answer(call, reader, heartbeat::handle).await,
+        ApiKey::LeaveGroup => answer(call, reader, leave_group::handle).await,
+        ApiKey::SyncGroup => answer(call, reader, sync_group::handle).await,
+        ApiKey::DescribeGroups => answer(call, reader, describe_groups::handle).await,
+        ApiKey::ListGroups => answer(call, reader, list_groups::handle).await,
+        ApiKey::ApiVersions => answer(call, reader, api_versions::handle).await,
+        ApiKey::CreateTopics => answer(call, reader, create_topics::handle).await,
+        ApiKey::DeleteTopics => answer(call, reader, delete_topics::handle).await,
+        ApiKey::DeleteRecords => answer(call, reader, delete_records::handle).await,
+        ApiKey::OffsetForLeaderEpoch => {
+            answer(call, reader, offset_for_leader_epoch::handle).await
+        }
+        ApiKey::DescribeLogDirs => answer(call, reader, describe_log_dirs::handle).await,
+        ApiKey::CreatePartitions => answer(call, reader, create_partitions::handle).await,
+        ApiKey::DeleteGroups => answer(call, reader, delete_groups::handle).await,
+        ApiKey::OffsetDelete => answer(call, reader, offset_delete::handle).await,
+        ApiKey::DescribeCluster => answer(call, reader, describe_cluster::handle).await,
+        ApiKey::DescribeProducers => answer(call, reader, describe_producers::handle).await,
+        ApiKey::DescribeTopicPartitions => {
+            answer(call, reader, describe_topic_partitions::handle).await
+        }
+        api => Err(Ended::NotServed { api: api.name(), version: call.version() }),
+    }
+}

@@ -1,0 +1,152 @@
+//! OffsetFetch.
+
+use std::sync::Arc;
+
+use polyport_kafka_codec::ErrorCode;
+use polyport_kafka_codec::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use polyport_kafka_codec::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use polyport_kafka_codec::messages::{OffsetFetchRequest, OffsetFetchResponse};
+
+use crate::group::GroupError;
+use crate::group::offsets::{FetchOffsets, FetchedOffset};
+use crate::server::dispatch::Call;
+use crate::server::error::{Code, code_of};
+
+/// The first version that asks for several groups at once.
+const FIRST_VERSION_OF_MANY: i16 = 8;
+/// The first version with an error of the group as a whole.
+const FIRST_VERSION_OF_ERROR: i16 = 2;
+
+/// Answers the request.
+pub(in crate::server) async fn handle(
+    call: &Call,
+    request: OffsetFetchRequest,
+) -> OffsetFetchResponse {
+    let stable = request.require_stable;
+    if call.version() >= FIRST_VERSION_OF_MANY {
+        let mut groups = Vec::with_capacity(request.groups.len());
+        for asked in request.groups {
+            groups.push(of_many(call, asked, stable).await);
+        }
+        return OffsetFetchResponse { groups, ..Default::default() };
+    }
+    let asked = request.topics.map(|topics| {
+        let topic = |t: polyport_kafka_codec::messages::offset_fetch_request::OffsetFetchRequestTopic| {
+            (t.name.into(), t.partition_indexes)
+        };
+        topics.into_iter().map(topic).collect::<Vec<_>>()
+    });
+    alone(call, &request.group_id, asked, stable).await
+}
+
+type Asked = Option<Vec<(Arc<str>, Vec<i32>)>>;
+
+async fn alone(call: &Call, group: &str, asked: Asked, stable: bool) -> OffsetFetchResponse {
+    let fetch = FetchOffsets {
+        member_id: None,
+        member_epoch: -1,
+        partitions: asked.clone(),
+        require_stable: stable,
+    };
+    match call.broker.groups.fetch_offsets(group, &fetch).await {
+        Ok(found) => {
+            let topic = |(name, found): (Arc<str>, Vec<FetchedOffset>)| OffsetFetchResponseTopic {
+                name: name.to_string(),
+                partitions: found.into_iter().map(|offset| partition_alone(call, offset)).collect(),
+            };
+            let topics = by_topic(found).into_iter().map(topic).collect();
+            OffsetFetchResponse { topics, ..Default::default() }
+        }
+        Err(error) if call.version() >= FIRST_VERSION_OF_ERROR => {
+            OffsetFetchResponse { error_code: error.code().code(), ..Default::default() }
+        }
+        Err(error) => {
+            let failed = |partition_index| OffsetFetchResponsePartition {
+                partition_index,
+                committed_offset: -1,
+                metadata: Some(String::new()),
+                error_code: error.code().code(),
+                ..Default::default()
+            };
+            let topic = |(name, partitions): (Arc<str>, Vec<i32>)| OffsetFetchResponseTopic {
+                name: name.to_string(),
+                partitions: partitions.into_iter().map(failed).collect(),
+            };
+            let topics = asked.unwrap_or_default().into_iter().map(topic).collect();
+            OffsetFetchResponse { topics, ..Default::default() }
+        }
+    }
+}
+
+fn partition_alone(call: &Call, found: FetchedOffset) -> OffsetFetchResponsePartition {
+    let said = said(found);
+    OffsetFetchResponsePartition {
+        partition_index: said.partition_index,
+        committed_offset: said.committed_offset,
+        committed_leader_epoch: match call.version() >= 5 {
+            true => said.committed_leader_epoch,
+            false => OffsetFetchResponsePartition::default().committed_leader_epoch,
+        },
+        metadata: said.metadata,
+        error_code: said.error_code,
+    }
+}
+
+async fn of_many(
+    call: &Call,
+    asked: OffsetFetchRequestGroup,
+    stable: bool,
+) -> OffsetFetchResponseGroup {
+    let topics = asked.topics.map(|topics| {
+        topics.into_iter().map(|topic| (topic.name.into(), topic.partition_indexes)).collect()
+    });
+    let fetch = FetchOffsets {
+        member_id: asked.member_id,
+        member_epoch: asked.member_epoch,
+        partitions: topics,
+        require_stable: stable,
+    };
+    let outcome = call.broker.groups.fetch_offsets(&asked.group_id, &fetch).await;
+    let error_code = code_of(&outcome);
+    let topic = |(name, found): (Arc<str>, Vec<FetchedOffset>)| OffsetFetchResponseTopics {
+        name: name.to_string(),
+        partitions: found.into_iter().map(said).collect(),
+    };
+    let topics = by_topic(outcome.unwrap_or_default()).into_iter().map(topic).collect();
+    OffsetFetchResponseGroup { group_id: asked.group_id, topics, error_code }
+}
+
+fn said(found: FetchedOffset) -> OffsetFetchResponsePartitions {
+    let none = OffsetFetchResponsePartitions {
+        partition_index: found.partition,
+        committed_offset: -1,
+        committed_leader_epoch: -1,
+        metadata: Some(String::new()),
+        error_code: ErrorCode::None.code(),
+    };
+    match found.offset {
+        Ok(None) => none,
+        Ok(Some(value)) => OffsetFetchResponsePartitions {
+            committed_offset: value.offset,
+            committed_leader_epoch: value.leader_epoch.unwrap_or(-1),
+            metadata: Some(value.metadata.to_string()),
+            ..none
+        },
+        Err(error) => OffsetFetchResponsePartitions { error_code: GroupError::code(&error).code(), ..none },
+    }
+}
+
+/// Offsets of one topic after the other, as answers list them.
+fn by_topic(found: Vec<FetchedOffset>) -> Vec<(Arc<str>, Vec<FetchedOffset>)> {
+    let mut topics: Vec<(Arc<str>, Vec<FetchedOffset>)> = Vec::new();
+    for offset in found {
+        match topics.last_mut() {
+            Some((topic, offsets)) if *topic == offset.topic => offsets.push(offset),
+            _ => topics.push((offset.topic.clone(), vec![offset])),
+        }
+    }
+    topics
+}

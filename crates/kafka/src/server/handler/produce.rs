@@ -1,0 +1,197 @@
+//! Produce.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use polyport_base::Millis;
+use polyport_kafka_codec::messages::produce_request::PartitionProduceData;
+use polyport_kafka_codec::messages::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+};
+use polyport_kafka_codec::messages::{ProduceRequest, ProduceResponse};
+use polyport_kafka_codec::{ErrorCode, Message, Reader};
+use polyport_log::{AppendError, RejectedRecord};
+use polyport_partitions::{Acks, AppendAnswer, AppendOptions, ProduceError};
+use tokio::time::{Instant, timeout_at};
+
+use crate::broker::Broker;
+use crate::metadata::topics::is_internal;
+use crate::server::connection::Ended;
+use crate::server::dispatch::{Call, Handled};
+use crate::server::error::Code;
+
+/// The first version whose records are of format 2.
+const FIRST_VERSION_OF_FORMAT_2: i16 = 3;
+/// What a client calls itself that may write to internal topics.
+const ADMIN_CLIENT: &str = "__admin_client";
+
+/// What has become of a partition's records.
+enum Appended {
+    Done(AppendAnswer),
+    Failed(ErrorCode, Vec<RejectedRecord>, Option<String>),
+}
+
+impl Appended {
+    fn failed(code: ErrorCode) -> Self {
+        Self::Failed(code, Vec::new(), None)
+    }
+}
+
+/// Partitions of a topic with what became of them.
+type Topics = Vec<(String, Vec<(i32, Appended)>)>;
+
+/// Appends the records, in the order of requests. What is left to do is to wait.
+///
+/// # Errors
+/// What ends the connection: that is how a producer that wants no answers hears of a failure.
+pub(in crate::server) fn begin(call: Call, mut reader: Reader) -> Result<Handled, Ended> {
+    let request = ProduceRequest::decode(&mut reader, call.version())?;
+    let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.max(0) as u64);
+    let acks = request.acks;
+    let now = call.broker.clock.now();
+    let mut topics: Topics = Vec::with_capacity(request.topic_data.len());
+    for topic in request.topic_data {
+        let append = |data: PartitionProduceData| {
+            (data.index, append(&call, &topic.name, data, acks, now))
+        };
+        let partitions = topic.partition_data.into_iter().map(append).collect();
+        topics.push((topic.name, partitions));
+    }
+    if acks == 0 {
+        let mut all = topics.iter().flat_map(|(_, partitions)| partitions);
+        return match all.any(|(_, appended)| matches!(appended, Appended::Failed(..))) {
+            true => Err(Ended::Refused("records without acknowledgement cannot be appended")),
+            false => Ok(Handled::Nothing),
+        };
+    }
+    let mut all = topics.iter().flat_map(|(_, partitions)| partitions);
+    let waits = |appended: &Appended| matches!(appended, Appended::Done(d) if d.wait.is_some());
+    if all.any(|(_, appended)| waits(appended)) {
+        return Ok(Handled::Later(Box::pin(async move {
+            let response = finish(&call, topics, deadline).await;
+            call.encode(&response)
+        })));
+    }
+    let responses = topics.into_iter().map(|(name, partitions)| TopicProduceResponse {
+        name,
+        partition_responses: partitions.into_iter().map(|(index, a)| said(index, a)).collect(),
+    });
+    let response = ProduceResponse { responses: responses.collect(), ..Default::default() };
+    call.encode(&response).map(Handled::Answer)
+}
+
+fn append(
+    call: &Call,
+    topic: &str,
+    data: PartitionProduceData,
+    acks: i16,
+    now: Millis,
+) -> Appended {
+    let acks = match acks {
+        0 | 1 => Acks::Leader,
+        -1 => Acks::All,
+        _ => return Appended::failed(ErrorCode::InvalidRequiredAcks),
+    };
+    let broker = &call.broker;
+    let admin = || call.header.client_id.as_deref() == Some(ADMIN_CLIENT);
+    if is_internal(topic) && !admin() {
+        let text = format!("Cannot append to internal topic {topic}");
+        return Appended::Failed(ErrorCode::InvalidTopicException, Vec::new(), Some(text));
+    }
+    if call.version() < FIRST_VERSION_OF_FORMAT_2 {
+        return Appended::failed(ErrorCode::UnsupportedForMessageFormat);
+    }
+    let Some(partition) = broker.store.partition(topic, data.index) else {
+        return Appended::failed(broker.why_missing(topic, data.index));
+    };
+    let Some(mut records) = data.records.filter(|records| !records.is_empty()) else {
+        return Appended::failed(ErrorCode::InvalidRecord);
+    };
+    broker.stats.topic_in(topic, records.len());
+    match partition.append(&mut records, AppendOptions::client(acks), now) {
+        Ok(answer) => Appended::Done(answer),
+        Err(error) => {
+            broker.stats.produce_failed();
+            failed(error)
+        }
+    }
+}
+
+fn failed(error: ProduceError) -> Appended {
+    let code = error.code();
+    match error {
+        ProduceError::Records(AppendError::Records(rejected)) => {
+            let text = "One or more records have been rejected".to_owned();
+            Appended::Failed(code, rejected, Some(text))
+        }
+        ProduceError::Records(error) => {
+            Appended::Failed(code, Vec::new(), Some(error.to_string()))
+        }
+        ProduceError::Refused(_) | ProduceError::NotEnoughReplicas => Appended::failed(code),
+    }
+}
+
+/// Waits for what was appended, at most until `deadline`.
+async fn finish(call: &Call, topics: Topics, deadline: Instant) -> ProduceResponse {
+    let mut responses = Vec::with_capacity(topics.len());
+    for (name, partitions) in topics {
+        let mut partition_responses = Vec::with_capacity(partitions.len());
+        for (index, mut appended) in partitions {
+            if let Appended::Done(AppendAnswer { wait: wait @ Some(_), .. }) = &mut appended
+                && let Some(wait) = wait.take()
+            {
+                match timeout_at(deadline, wait.done()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => appended = Appended::failed(error.code()),
+                    Err(_) => appended = Appended::failed(ErrorCode::RequestTimedOut),
+                }
+            }
+            let mut said = said(index, appended);
+            if said.error_code == ErrorCode::NotLeaderOrFollower.code() {
+                said.current_leader = current_leader(&call.broker, &name, index);
+            }
+            partition_responses.push(said);
+        }
+        responses.push(TopicProduceResponse { name, partition_responses });
+    }
+    ProduceResponse { responses, ..Default::default() }
+}
+
+fn current_leader(broker: &Arc<Broker>, topic: &str, partition: i32) -> LeaderIdAndEpoch {
+    let image = broker.images.current();
+    match image.partition(topic, partition) {
+        Some(found) => LeaderIdAndEpoch {
+            leader_id: found.leader().unwrap_or(-1),
+            leader_epoch: found.leader_epoch(),
+        },
+        None => LeaderIdAndEpoch::default(),
+    }
+}
+
+fn said(index: i32, appended: Appended) -> PartitionProduceResponse {
+    match appended {
+        Appended::Done(AppendAnswer { appended, .. }) => PartitionProduceResponse {
+            index,
+            base_offset: appended.first_offset,
+            log_append_time_ms: appended.log_append_time.unwrap_or(-1),
+            log_start_offset: appended.log_start_offset,
+            ..Default::default()
+        },
+        Appended::Failed(code, rejected, error_message) => PartitionProduceResponse {
+            index,
+            error_code: code.code(),
+            base_offset: -1,
+            log_append_time_ms: -1,
+            log_start_offset: -1,
+            record_errors: rejected
+                .into_iter()
+                .map(|record| BatchIndexAndErrorMessage {
+                    batch_index: record.index,
+                    batch_index_error_message: Some(record.fault.to_string()),
+                })
+                .collect(),
+            error_message,
+            ..Default::default()
+        },
+    }
+}
