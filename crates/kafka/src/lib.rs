@@ -1,13 +1,23 @@
 //! Kafka's brokers, for Kafka's clients and tools. Reference: Apache Kafka 3.9.
 //!
+//! - [`broker`]: one node's Kafka, from its start to its stop, and how it follows the metadata.
 //! - [`metadata`]: brokers, topics, partition states and configurations in the tree, where Kafka's
 //!   ZooKeeper mode keeps them, and the image of them that requests are answered from.
 //! - [`group`]: consumer groups and their offsets.
-//! - `internal`: the partitions that coordinators keep their records in.
-//! - `transaction`: producer ids and transactions.
+//! - [`transaction`]: producer ids and transactions.
+//! - [`internal`]: what groups and transactions share: an internal topic's partition below a machine.
 //! - `server`: sockets, one task a connection, one handler an API.
+//!
+//! Data flow one way: a frame is decoded by `kafka-codec`, a handler asks the rooms above, its answer
+//! is encoded. Partitions at work are in `partitions`, what is on the disk in `log`. The rooms have
+//! words of their own; handlers translate.
+//!
+//! Deliberately absent: Kafka's controllers with a metadata log of their own (KRaft), requests between
+//! brokers of Kafka, record formats before 2.
 
+pub mod broker;
 pub mod group;
 pub mod internal;
 pub mod metadata;
+mod server;
 pub mod transaction;

@@ -39,7 +39,7 @@ impl Broker {
             let of = TopicPartition { topic: topic.to_string(), partition: *number };
             match image.topic(topic).and_then(|found| Some((found, found.partition(*number)?))) {
                 Some((found, partition)) if self.is_ours(partition) => {
-                    self.keep(&of, found, partition);
+                    self.keep(image, &of, found, partition);
                 }
                 _ => self.delete(&of),
             }
@@ -76,10 +76,9 @@ impl Broker {
     }
 
     /// Makes sure that a partition is here, and tells it who leads.
-    fn keep(&self, of: &TopicPartition, topic: &Topic, partition: &Partition) {
+    fn keep(&self, image: &Image, of: &TopicPartition, topic: &Topic, partition: &Partition) {
         let Some(state) = &partition.state else { return };
-        let image = self.images.current();
-        let config = self.settings.topic_config(&image, &of.topic);
+        let config = self.settings.topic_config(image, &of.topic);
         // In its first epoch nobody can have had it before.
         let is_new = state.leader_epoch == 0;
         let id = polyport_log::TopicId(topic.id.0);

@@ -16,7 +16,8 @@ use polyport_storage::OsDisk;
 use polyport_tree::client::Client;
 use tokio::sync::watch;
 
-pub use settings::{Advertised, Settings};
+pub use settings::Settings;
+pub(crate) use settings::overrides;
 pub use start::StartError;
 pub use stats::Stats;
 
@@ -26,6 +27,14 @@ use crate::metadata::controller::Controller;
 use crate::metadata::image::Images;
 use crate::metadata::topics::{self, CONSUMER_OFFSETS, TRANSACTION_STATE, TopicError, Topics};
 use crate::server::FetchSessions;
+
+/// A random number for what need not be secret: ids of fetch sessions.
+pub(crate) fn draw() -> i32 {
+    let mut bytes = [0; 4];
+    // Without randomness the same number comes again, and is found to be taken.
+    let _ = getrandom::fill(&mut bytes);
+    i32::from_le_bytes(bytes)
+}
 
 /// One node's Kafka.
 pub struct Broker {
@@ -72,18 +81,18 @@ impl Broker {
             TRANSACTION_STATE => self.settings.transaction_state(),
             _ => return Err(TopicError::Unknown(format!("{topic} is no internal topic"))),
         };
-        let nodes = self.client.replica().cluster().members().len();
+        let nodes = self.client.replica().status().borrow().members.len();
         self.topics.ensure_internal(topic, &internal, nodes).await
     }
 
     /// `auto.create.topics.enable`.
     pub(crate) fn auto_creates(&self) -> bool {
-        self.settings.auto_create_topics
+        self.settings.config.flag("auto.create.topics.enable")
     }
 
     /// `delete.topic.enable`.
     pub(crate) fn deletes_topics(&self) -> bool {
-        self.settings.delete_topics
+        self.settings.config.flag("delete.topic.enable")
     }
 
     /// Counts and sizes, for the metrics page.

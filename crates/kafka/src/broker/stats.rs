@@ -46,17 +46,16 @@ pub struct Stats {
     pub failed_produce: AtomicU64,
     /// Partitions of fetch requests that failed.
     pub failed_fetch: AtomicU64,
-    /// Connections that are open.
-    pub connections: Arc<AtomicU64>,
+    connections: tokio::sync::watch::Sender<usize>,
     topics: RwLock<HashMap<String, Arc<TopicStats>>>,
 }
 
 /// A connection, until this is dropped.
-pub(crate) struct Open(Arc<AtomicU64>);
+pub(crate) struct Open(tokio::sync::watch::Sender<usize>);
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.send_modify(|open| *open -= 1);
     }
 }
 
@@ -67,7 +66,7 @@ impl Default for Stats {
             requests: Requests(requests),
             failed_produce: AtomicU64::new(0),
             failed_fetch: AtomicU64::new(0),
-            connections: Arc::default(),
+            connections: tokio::sync::watch::Sender::default(),
             topics: RwLock::default(),
         }
     }
@@ -75,8 +74,19 @@ impl Default for Stats {
 
 impl Stats {
     pub(crate) fn connected(&self) -> Open {
-        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.connections.send_modify(|open| *open += 1);
         Open(self.connections.clone())
+    }
+
+    /// Connections that are open.
+    pub fn open_connections(&self) -> usize {
+        *self.connections.borrow()
+    }
+
+    /// Returns when no connection is open.
+    pub(crate) async fn all_closed(&self) {
+        // The sender is this one.
+        let _ = self.connections.subscribe().wait_for(|open| *open == 0).await;
     }
 
     fn topic(&self, topic: &str) -> Arc<TopicStats> {

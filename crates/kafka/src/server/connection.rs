@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use polyport_net::stream::Stream;
-use polyport_wire::DecodeError;
+use polyport_kafka_codec::{DecodeError, EncodeError};
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::Broker;
-use super::dispatch::{Handled, Request};
+use super::dispatch::Handled;
 use super::frames::{FrameLength, Frames};
 use super::response::{Output, Response};
+use crate::broker::Broker;
 
 /// Produce requests of one connection that wait for their acknowledgements. Clients have five under
 /// way unless they are told otherwise.
@@ -34,8 +34,10 @@ pub(super) enum Ended {
     FrameLength(#[from] FrameLength),
     #[error("not a request: {0}")]
     Decode(#[from] DecodeError),
-    #[error("request of key {key} in version {version}, which is not served")]
-    NotServed { key: i16, version: i16 },
+    #[error("no answer: {0}")]
+    Encode(#[from] EncodeError),
+    #[error("{api} in version {version}, which is not served")]
+    NotServed { api: &'static str, version: i16 },
     #[error("{0}")]
     Refused(&'static str),
     #[error("the client closed the connection")]
@@ -56,12 +58,15 @@ pub(super) struct Client {
     pub(super) tls: bool,
 }
 
+/// An answer that comes later.
+pub(super) type Later = Pin<Box<dyn Future<Output = Result<Response, Ended>> + Send>>;
+
 /// An answer that is owed.
 enum Owed {
     Ready(Response),
     /// Nothing is sent: a Produce request with `acks=0`.
     Nothing,
-    Waiting(Pin<Box<dyn Future<Output = Response> + Send>>),
+    Waiting(Later),
 }
 
 struct Connection<'a> {
@@ -78,7 +83,7 @@ pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client) {
     let address = client.address;
     let mut connection = Connection {
         stream,
-        frames: Frames::new(broker.settings.max_request_bytes),
+        frames: Frames::new(broker.settings.max_request_bytes()),
         output: Output::default(),
         owed: VecDeque::new(),
         client,
@@ -101,7 +106,7 @@ pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client) {
 
 impl Connection<'_> {
     async fn run(&mut self) -> Result<(), Ended> {
-        let idle = self.broker.settings.max_idle;
+        let idle = self.broker.settings.max_idle();
         let mut heard = Instant::now();
         loop {
             self.handle().await?;
@@ -118,7 +123,7 @@ impl Connection<'_> {
                     }
                     heard = Instant::now();
                 }
-                () = first(&mut self.owed), if !self.owed.is_empty() => {}
+                first = first(&mut self.owed), if !self.owed.is_empty() => first?,
                 () = tokio::time::sleep_until(deadline), if self.owed.is_empty() => {
                     return Err(Ended::Idle);
                 }
@@ -141,8 +146,7 @@ impl Connection<'_> {
     }
 
     async fn begin(&mut self, frame: BytesMut) -> Result<Owed, Ended> {
-        let request = Request::parse(frame)?;
-        Ok(match self.broker.dispatch(&mut self.client, request).await? {
+        Ok(match self.broker.dispatch(&mut self.client, frame).await? {
             Handled::Answer(response) => Owed::Ready(response),
             Handled::Nothing => Owed::Nothing,
             Handled::Later(answer) => Owed::Waiting(answer),
@@ -163,7 +167,7 @@ impl Connection<'_> {
     async fn finish(&mut self, within: Duration) -> Result<(), Ended> {
         let all = async {
             while !self.owed.is_empty() {
-                first(&mut self.owed).await;
+                first(&mut self.owed).await?;
                 self.send_ready().await?;
             }
             Ok(())
@@ -179,9 +183,15 @@ fn overlaps(key: i16) -> bool {
 }
 
 /// Returns when the first answer is there.
-async fn first(owed: &mut VecDeque<Owed>) {
-    if let Some(Owed::Waiting(answer)) = owed.front_mut() {
-        let response = answer.await;
-        owed[0] = Owed::Ready(response);
+///
+/// # Errors
+/// If it cannot be given.
+async fn first(owed: &mut VecDeque<Owed>) -> Result<(), Ended> {
+    if let Some(first) = owed.front_mut()
+        && let Owed::Waiting(answer) = first
+    {
+        let response = answer.await?;
+        *first = Owed::Ready(response);
     }
+    Ok(())
 }

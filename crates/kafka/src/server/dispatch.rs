@@ -1,17 +1,16 @@
 //! From a request's bytes to its handler, and from the answer to bytes.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use polyport_kafka_codec::header::RequestHeader;
 use polyport_kafka_codec::{ApiKey, Message, Reader, frame};
 
-use super::Broker;
-use super::connection::{Client, Ended};
+use super::connection::{Client, Ended, Later};
 use super::handler::{self, api_versions};
 use super::response::Response;
 use super::served;
+use crate::broker::Broker;
 
 /// What becomes of a request.
 pub(super) enum Handled {
@@ -20,7 +19,7 @@ pub(super) enum Handled {
     /// It wants no answer.
     Nothing,
     /// It was begun in its turn and is answered later.
-    Later(Pin<Box<dyn Future<Output = Response> + Send>>),
+    Later(Later),
 }
 
 /// A request and everything around it that handlers look at.

@@ -43,7 +43,10 @@ impl Broker {
         let local = socket.local_addr()?;
         let settings = &self.settings;
         let door = Door {
-            port: Admission::new(settings.max_connections, settings.max_connections_per_ip),
+            port: Admission::new(
+                settings.config.size("max.connections"),
+                settings.config.size("max.connections.per.ip"),
+            ),
             process: settings.descriptors.clone(),
             keep_alive: true,
         };

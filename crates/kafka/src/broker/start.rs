@@ -1,0 +1,181 @@
+//! A broker's start and stop.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use polyport_base::Clock;
+use polyport_partitions::{OpenError, Opened, Store};
+use polyport_storage::OsDisk;
+use polyport_tree::client::{Client, Options};
+use polyport_tree::replica::Replica;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::{Broker, Settings, Stats, follow, isr};
+use crate::group::Coordinator;
+use crate::metadata::broker::{self, RegisterError, Registration};
+use crate::metadata::controller::{self, Controller};
+use crate::metadata::image::Images;
+use crate::metadata::topics::{CONSUMER_OFFSETS, Topics};
+use crate::server::FetchSessions;
+
+/// Why a broker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log directories.
+    #[error("the log directories cannot be opened")]
+    Store(#[from] OpenError),
+    /// The metadata.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// An address, or the operating system's randomness.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Tasks that end with the broker.
+pub(super) struct Tasks(Vec<AbortHandle>);
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Broker {
+    /// Opens the logs, registers the broker, and begins to follow the metadata. It answers nobody
+    /// before [`Broker::listen`].
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(
+        settings: Settings,
+        replica: Replica,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, StartError> {
+        let session_timeout = settings.config.millis("zookeeper.session.timeout.ms");
+        let options = Options { session_timeout, ..Options::default() };
+        let client = Client::open(replica, options).await?;
+        let cluster_id = broker::prepare(&client).await?;
+        let images = Images::follow(&client);
+        let store = open(&settings, &images, cluster_id, clock.clone()).await?;
+        let znode = settings.znode();
+        let id = settings.broker_id;
+        let registration = Registration::start(client.clone(), id, znode, clock.clone()).await?;
+        let defaults = settings.topic_defaults();
+        let topics = Topics::new(client.clone(), images.clone(), move || defaults.clone());
+        let image = images.fresh().await;
+        let known = image.topic(CONSUMER_OFFSETS).map(|topic| topic.partitions.len());
+        let count = known.and_then(|count| i32::try_from(count).ok());
+        let count = count.unwrap_or(settings.consumer_offsets().partitions);
+        let groups = Coordinator::new(settings.groups(), clock.clone(), count);
+        let elects = controller::Settings { broker: id, unclean: settings.unclean_elections() };
+        let controller =
+            Controller::start(client.clone(), images.clone(), elects, clock.clone());
+        let changes = images.subscribe();
+        let broker = Arc::new(Self {
+            fetch_sessions: FetchSessions::new(settings.config.size("max.incremental.fetch.session.cache.slots")),
+            settings,
+            clock,
+            store,
+            client,
+            images,
+            topics,
+            groups,
+            stats: Stats::default(),
+            draining: watch::channel(false).0,
+            running: Mutex::new(None),
+        });
+        broker.tell_strays(&image);
+        let tasks = Tasks(vec![
+            tokio::spawn(follow::follow(broker.clone(), changes)).abort_handle(),
+            tokio::spawn(isr::keep(broker.clone())).abort_handle(),
+        ]);
+        *broker.running.lock() = Some((registration, controller, tasks));
+        broker.led().await;
+        Ok(broker)
+    }
+
+    /// Waits until this node leads what it can lead, but not for long: clients ask again.
+    async fn led(&self) {
+        const AT_MOST: Duration = Duration::from_secs(1);
+        let mut changes = self.images.subscribe();
+        let done = async {
+            loop {
+                let image = changes.next().await.after;
+                let mut partitions = image.topics().flat_map(|topic| topic.partitions.iter());
+                let waits = |id: &i32| image.is_alive(*id);
+                if !partitions.any(|p| p.leader().is_none() && p.isr().iter().any(waits)) {
+                    return;
+                }
+            }
+        };
+        // Whoever is not led by then is led later.
+        let _ = tokio::time::timeout(AT_MOST, done).await;
+    }
+
+    /// Stops: no new connections, what is owed is answered, the registration goes so that others lead,
+    /// logs are flushed. Blocks for the disk at its end.
+    pub async fn stop(self: Arc<Self>) {
+        self.draining.send_replace(true);
+        let finished = tokio::time::timeout(self.settings.drain_timeout, self.stats.all_closed());
+        if finished.await.is_err() {
+            tracing::warn!("Kafka's connections with requests in progress are cut off");
+        }
+        self.running.lock().take();
+        if let Err(error) = self.client.clone().close().await {
+            tracing::warn!(%error, "the broker's session could not be closed: it expires");
+        }
+        let store = self.store.clone();
+        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        if !matches!(closed, Ok(0)) {
+            tracing::warn!("not all log directories were closed: the next start reads them");
+        }
+    }
+}
+
+async fn open(
+    settings: &Settings,
+    images: &Images,
+    cluster_id: String,
+    clock: Arc<dyn Clock>,
+) -> Result<Store<OsDisk>, StartError> {
+    let store = settings.store(cluster_id);
+    let config = {
+        let (settings, image) = (settings.clone(), images.current());
+        move |topic: &str| settings.topic_config(&image, topic)
+    };
+    let opening = move || -> Result<_, OpenError> {
+        let (store, opened) = Store::open(OsDisk, store, clock, &config)?;
+        store.start()?;
+        Ok((store, opened))
+    };
+    let opened = tokio::task::spawn_blocking(opening).await;
+    let (store, opened) = opened.map_err(|_| io::Error::other("opening the logs panicked"))??;
+    tell(&opened);
+    Ok(store)
+}
+
+fn tell(opened: &Opened) {
+    for (dir, error) in &opened.failed_dirs {
+        tracing::error!(dir = %dir.display(), %error, "a log directory is offline");
+    }
+    for (of, error) in &opened.failed_partitions {
+        let (topic, partition) = (&of.topic, of.partition);
+        tracing::error!(topic, partition, %error, "a partition cannot be used");
+    }
+    for (of, dir) in &opened.twice {
+        let name = of.dir_name();
+        tracing::error!(dir = %dir.display(), "{name} is there twice: this one is not used");
+    }
+    for (of, bytes, reason) in &opened.cut {
+        let (topic, partition) = (&of.topic, of.partition);
+        tracing::warn!(topic, partition, bytes, reason, "a torn end was cut off");
+    }
+    for dir in &opened.unclean_dirs {
+        let scanned = opened.scanned_bytes;
+        tracing::info!(dir = %dir.display(), scanned, "the logs were not closed: checked");
+    }
+}
