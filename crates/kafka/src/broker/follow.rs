@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use polyport_log::TopicPartition;
+use polyport_log::checkpoint::partition_metadata::TopicId as LogTopicId;
 use polyport_partitions::{CreateError, PartitionState};
 
 use super::Broker;
-use super::offsets_log::PartitionLog;
 use crate::metadata::TopicId;
 use crate::metadata::image::{Image, Partition, Subscription, Topic, Update};
 use crate::metadata::topics::CONSUMER_OFFSETS;
@@ -81,7 +81,7 @@ impl Broker {
         let config = self.settings.topic_config(image, &of.topic);
         // In its first epoch nobody can have had it before.
         let is_new = state.leader_epoch == 0;
-        let id = polyport_log::TopicId(topic.id.0);
+        let id = LogTopicId(topic.id.0);
         let made = match self.store.create(of, id, &config, is_new) {
             Err(CreateError::OtherTopic) => {
                 match self.store.set_aside(of) {
@@ -131,7 +131,7 @@ impl Broker {
         let leads = state.filter(|state| state.leader == self.settings.broker_id);
         match (leads, self.store.partition(&of.topic, of.partition)) {
             (Some(state), Some(found)) => {
-                let log = Arc::new(PartitionLog(found));
+                let log = Arc::new(found);
                 self.groups.lead(of.partition, state.leader_epoch, log);
             }
             _ => {
@@ -144,7 +144,7 @@ impl Broker {
     /// Tells of partitions on this node's disks that the cluster does not know. They stay where they
     /// are: they may be all that is left of something.
     pub(super) fn tell_strays(&self, image: &Image) {
-        let known = |of: &TopicPartition, id: Option<polyport_log::TopicId>| {
+        let known = |of: &TopicPartition, id: Option<LogTopicId>| {
             let topic = image.topic(&of.topic);
             topic.is_some_and(|topic| {
                 id.is_none_or(|id| TopicId(id.0) == topic.id)

@@ -2,7 +2,6 @@
 
 mod follow;
 mod isr;
-mod offsets_log;
 mod settings;
 mod start;
 mod stats;

@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 use polyport_log::FileRange;
 use polyport_net::stream::Stream;
-use polyport_storage::OsFile;
+use polyport_storage::disk::OsFile;
 use tokio::io::AsyncWriteExt;
 
 /// Records up to this many bytes are copied: one write more costs more than that.

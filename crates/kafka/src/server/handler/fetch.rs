@@ -10,7 +10,7 @@ use polyport_kafka_codec::messages::{FetchRequest, FetchResponse};
 use polyport_kafka_codec::{ErrorCode, Message, Reader, Records, Uuid, frame};
 use polyport_log::{FileRange, Isolation};
 use polyport_partitions::{FetchWaiter, Partition, Read, ReadAnswer};
-use polyport_storage::{OsDisk, OsFile};
+use polyport_storage::{OsDisk, disk::OsFile};
 use tokio::time::{Instant, timeout_at};
 
 use crate::broker::Broker;

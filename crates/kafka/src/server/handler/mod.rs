@@ -7,6 +7,7 @@ mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
@@ -57,6 +58,7 @@ pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended>
         ApiKey::OffsetForLeaderEpoch => {
             answer(call, reader, offset_for_leader_epoch::handle).await
         }
+        ApiKey::DescribeConfigs => answer(call, reader, describe_configs::handle).await,
         ApiKey::DescribeLogDirs => answer(call, reader, describe_log_dirs::handle).await,
         ApiKey::CreatePartitions => answer(call, reader, create_partitions::handle).await,
         ApiKey::DeleteGroups => answer(call, reader, delete_groups::handle).await,

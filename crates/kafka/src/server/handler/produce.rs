@@ -10,7 +10,8 @@ use polyport_kafka_codec::messages::produce_response::{
 };
 use polyport_kafka_codec::messages::{ProduceRequest, ProduceResponse};
 use polyport_kafka_codec::{ErrorCode, Message, Reader};
-use polyport_log::{AppendError, RejectedRecord};
+use polyport_log::AppendError;
+use polyport_log::batch::RejectedRecord;
 use polyport_partitions::{Acks, AppendAnswer, AppendOptions, ProduceError};
 use tokio::time::{Instant, timeout_at};
 
