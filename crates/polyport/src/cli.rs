@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use polyport_config::{Layers, Loaded, Problem};
 
-use crate::{restore, serve, tools};
+use crate::{kafka, restore, serve, tools};
 
 #[derive(Parser)]
 #[command(
@@ -84,7 +84,7 @@ pub(crate) struct Configuration {
     /// A polyport.toml. Without one, every key has its default.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// A configuration file of another system: zoo.cfg.
+    /// A configuration file of another system: zoo.cfg, server.properties.
     #[arg(long)]
     import: Vec<PathBuf>,
     /// One key, as section.key=value.
@@ -124,6 +124,12 @@ impl Configuration {
             }
         };
         loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        let (problems, warnings) = kafka::check(&loaded);
+        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        problems.iter().for_each(|problem| eprintln!("error: {problem}"));
+        if !problems.is_empty() {
+            return None;
+        }
         if let Err(broken) = loaded.config.validate() {
             broken.iter().for_each(|rule| eprintln!("error: {rule}"));
             return None;

@@ -4,6 +4,7 @@
 
 mod cli;
 mod descriptors;
+mod kafka;
 mod ops;
 mod owner;
 mod pages;

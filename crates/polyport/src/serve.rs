@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use polyport_base::Clock;
 use polyport_base::clock::SystemClock;
 use polyport_cluster::transport::Secret;
 use polyport_cluster::{Cluster, Proposals};
@@ -15,6 +16,7 @@ use polyport_tree::replica::Unstarted;
 use polyport_zookeeper::server::{Server, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::kafka::{Kafka, Starting};
 use crate::pages::{self, Pages};
 use crate::{descriptors, owner, wiring};
 
@@ -43,18 +45,22 @@ async fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     let _lock = DirLock::acquire(&config.data_dir)?;
     owner::check(&config.data_dir, config.node.id)?;
     let descriptors = Admission::new(descriptors::for_clients(), 0);
-    let settings =
-        Settings { descriptors: descriptors.clone(), ..wiring::zookeeper(&config)? };
+    let settings = Settings { descriptors: descriptors.clone(), ..wiring::zookeeper(&config)? };
     let audit = settings.audit.clone();
-    let lived = live(config, settings, started).await;
+    let lived = live(config, settings, descriptors, started).await;
     if let Some(audit) = audit {
         audit.ended();
     }
     lived
 }
 
-async fn live(config: Config, settings: Settings, started: Instant) -> anyhow::Result<()> {
-    let clock = Arc::new(SystemClock);
+async fn live(
+    config: Config,
+    settings: Settings,
+    descriptors: Arc<Admission>,
+    started: Instant,
+) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let proposals = Proposals::new();
     let mut nonce = [0; 8];
     getrandom::fill(&mut nonce).context("no randomness")?;
@@ -70,12 +76,12 @@ async fn live(config: Config, settings: Settings, started: Instant) -> anyhow::R
         Secret::new(config.cluster.secret.clone()),
         tree.state_machine(),
         proposals,
-        clock,
+        clock.clone(),
         tree.on_note(),
     )
     .await?;
     let replica = tree.start(cluster.clone());
-    let server = Server::new(settings, replica);
+    let server = Server::new(settings, replica.clone());
     if let Some(listen) = &config.zookeeper.listen.0 {
         server.listen(&listen.to_string()).await?;
     }
@@ -87,12 +93,31 @@ async fn live(config: Config, settings: Settings, started: Instant) -> anyhow::R
     // A node alone leads at once; a cluster may take as long as its members do.
     let ready = tokio::time::timeout(Duration::from_secs(2), status.wait_for(|s| s.in_quorum));
     let quorum = ready.await.is_ok();
+    // Without a majority there is nobody to register a broker with: it starts when there is one.
+    let kafka = tokio::spawn({
+        let (config, replica) = (config.clone(), replica.clone());
+        async move { Kafka::start(&config, replica, clock, descriptors).await }
+    });
+    let mut kafka = Starting::Task(kafka);
+    if quorum {
+        kafka.done().await?;
+    }
     if let Some(audit) = &server.settings().audit {
         audit.started();
     }
     println!("{}", banner(&config, &pages, started.elapsed(), quorum));
-    stopped(status).await?;
+    let mut stop = std::pin::pin!(stopped(status));
+    tokio::select! {
+        stop = &mut stop => stop?,
+        started = kafka.done() => {
+            started?;
+            stop.await?;
+        }
+    }
     tracing::info!("stopping");
+    if let Some(kafka) = kafka.into_kafka() {
+        kafka.stop().await;
+    }
     server.drain().await;
     cluster.transfer().await;
     cluster.shutdown().await;
@@ -134,6 +159,11 @@ fn banner(config: &Config, pages: &Pages, took: Duration, quorum: bool) -> Strin
     }
     if let Some(listen) = &config.zookeeper.secure_listen.0 {
         row("ZooKeeper, TLS", listen.to_string(), "for clients with TLS".to_owned());
+    }
+    for listener in &config.kafka.listeners {
+        let at = &listener.address;
+        let hint = format!("kafka-topics.sh --bootstrap-server {at} --list");
+        row("Kafka", at.to_string(), hint);
     }
     if let Some(at) = pages.admin {
         let path = config.admin.command_url.trim_matches('/');

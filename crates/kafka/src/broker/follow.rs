@@ -131,8 +131,7 @@ impl Broker {
         let leads = state.filter(|state| state.leader == self.settings.broker_id);
         match (leads, self.store.partition(&of.topic, of.partition)) {
             (Some(state), Some(found)) => {
-                let log = Arc::new(found);
-                self.groups.lead(of.partition, state.leader_epoch, log);
+                self.groups.lead(of.partition, state.leader_epoch, Arc::new(found));
             }
             _ => {
                 let epoch = state.map_or(i32::MAX, |state| state.leader_epoch);

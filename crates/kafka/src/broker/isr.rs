@@ -28,11 +28,7 @@ pub(super) async fn keep(broker: Arc<Broker>) {
 }
 
 /// Whether the proposal was written. The image then brings it back.
-async fn write(
-    broker: &Broker,
-    partition: &Partition<OsDisk>,
-    proposal: &IsrProposal,
-) -> bool {
+async fn write(broker: &Broker, partition: &Partition<OsDisk>, proposal: &IsrProposal) -> bool {
     let of = partition.of();
     let image = broker.images.current();
     let state = image.partition(&of.topic, of.partition).and_then(|found| found.state.clone());

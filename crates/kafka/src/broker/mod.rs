@@ -70,6 +70,12 @@ impl Broker {
         }
     }
 
+    /// Returns when the broker is being stopped.
+    pub(crate) async fn drained(&self) {
+        // The sender is this one.
+        let _ = self.draining.subscribe().wait_for(|draining| *draining).await;
+    }
+
     /// Makes an internal topic, unless it is there.
     ///
     /// # Errors

@@ -137,7 +137,8 @@ impl Settings {
         let configs =
             configs.chain([("compression.type", "producer"), ("segment.bytes", &*segment)]);
         InternalTopic {
-            partitions: i32::try_from(config.long(&format!("{prefix}.num.partitions"))).unwrap_or(1),
+            partitions: i32::try_from(config.long(&format!("{prefix}.num.partitions")))
+                .unwrap_or(1),
             replication_factor: match config.is_set(&factor_key) {
                 true => InternalFactor::Exactly(factor),
                 false => InternalFactor::AtMost(factor),

@@ -72,11 +72,12 @@ impl Broker {
         let count = count.unwrap_or(settings.consumer_offsets().partitions);
         let groups = Coordinator::new(settings.groups(), clock.clone(), count);
         let elects = controller::Settings { broker: id, unclean: settings.unclean_elections() };
-        let controller =
-            Controller::start(client.clone(), images.clone(), elects, clock.clone());
+        let controller = Controller::start(client.clone(), images.clone(), elects, clock.clone());
         let changes = images.subscribe();
         let broker = Arc::new(Self {
-            fetch_sessions: FetchSessions::new(settings.config.size("max.incremental.fetch.session.cache.slots")),
+            fetch_sessions: FetchSessions::new(
+                settings.config.size("max.incremental.fetch.session.cache.slots"),
+            ),
             settings,
             clock,
             store,

@@ -93,9 +93,8 @@ pub fn altered(
             continue;
         }
         let key = target.key(name).filter(|key| key.kind == Kind::List);
-        let key = key.ok_or_else(|| {
-            format!("Config value append is not allowed for config key: {name}")
-        })?;
+        let key = key
+            .ok_or_else(|| format!("Config value append is not allowed for config key: {name}"))?;
         let held = after.get(name).cloned().or_else(|| standing(key)).unwrap_or_default();
         let mut items: Vec<&str> = value::items(&held).collect();
         for item in value::items(given) {
@@ -124,8 +123,11 @@ pub fn check(target: Target, now: &Values, after: &Values) -> Result<(), String>
         Dynamic::PerBroker => target == Target::Broker,
         Dynamic::ClusterWide => true,
     };
-    let changed: Vec<&String> =
-        after.iter().filter(|(name, value)| now.get(*name) != Some(value)).map(|(n, _)| n).collect();
+    let changed: Vec<&String> = after
+        .iter()
+        .filter(|(name, value)| now.get(*name) != Some(value))
+        .map(|(n, _)| n)
+        .collect();
     let fixed: Vec<&str> = changed
         .iter()
         .filter(|name| broker_key(name).is_some_and(|key| !allowed(key)))

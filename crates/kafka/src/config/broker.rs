@@ -42,7 +42,8 @@ impl BrokerConfig {
         for (name, text) in values {
             let remark = |message| Remark { key: name.clone(), message };
             let Some(key) = broker_key(name) else {
-                let near = similar(name).map_or(String::new(), |key| format!("; did you mean {key}?"));
+                let near =
+                    similar(name).map_or(String::new(), |key| format!("; did you mean {key}?"));
                 remarks.push(remark(format!("is not a key of Kafka's that Polyport knows{near}")));
                 continue;
             };

@@ -154,7 +154,10 @@ mod tests {
 
     #[test]
     fn no_limit_is_none_in_all_units() {
-        assert_eq!([times("-1", HOURS), times("2", HOURS), times("x", HOURS)], ["-1", "7200000", "x"]);
+        assert_eq!(
+            [times("-1", HOURS), times("2", HOURS), times("x", HOURS)],
+            ["-1", "7200000", "x"]
+        );
     }
 
     const HOURS: i64 = 3_600_000;

@@ -12,11 +12,10 @@ use super::value;
 /// Reads what holds for a topic. Values were checked when they were set; one that cannot be read is
 /// as if it were not there.
 pub fn topic_config(layers: &Layers<'_>, topic: &Values) -> Arc<TopicConfig> {
-    let text = |name: &str| topic_key(name).map(|key| layers.of_topic(key, topic)).unwrap_or_default();
+    let text =
+        |name: &str| topic_key(name).map(|key| layers.of_topic(key, topic)).unwrap_or_default();
     let long = |name: &str, otherwise: i64| text(name).trim().parse::<i64>().unwrap_or(otherwise);
-    let size = |name: &str, otherwise: u64| {
-        u64::try_from(long(name, -1)).unwrap_or(otherwise)
-    };
+    let size = |name: &str, otherwise: u64| u64::try_from(long(name, -1)).unwrap_or(otherwise);
     let default = LogConfig::default();
     let policy = text("cleanup.policy");
     let policies = || value::items(&policy);

@@ -42,16 +42,12 @@ pub fn check(definition: &Definition, text: &str) -> Result<(), String> {
         },
         Check::Between(least, most) => match trimmed.parse::<i64>() {
             Ok(number) if number < least => invalid(&format!("Value must be at least {least}")),
-            Ok(number) if number > most => {
-                invalid(&format!("Value must be no more than {most}"))
-            }
+            Ok(number) if number > most => invalid(&format!("Value must be no more than {most}")),
             _ => Ok(()),
         },
         Check::Fraction(least, most) => match trimmed.parse::<f64>() {
             Ok(number) if number < least => invalid(&format!("Value must be at least {least}")),
-            Ok(number) if number > most => {
-                invalid(&format!("Value must be no more than {most}"))
-            }
+            Ok(number) if number > most => invalid(&format!("Value must be no more than {most}")),
             _ => Ok(()),
         },
         Check::OneOf(allowed) => {

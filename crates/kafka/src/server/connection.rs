@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use polyport_net::stream::Stream;
 use polyport_kafka_codec::{DecodeError, EncodeError};
+use polyport_net::stream::Stream;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
@@ -52,10 +52,6 @@ pub(super) struct Client {
     pub(super) address: SocketAddr,
     /// Name of the listener that the client came in by.
     pub(super) listener: Arc<str>,
-    /// `User:` and a name.
-    pub(super) principal: Arc<str>,
-    /// Whether the bytes travel inside TLS.
-    pub(super) tls: bool,
 }
 
 /// An answer that comes later.
@@ -89,12 +85,13 @@ pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client) {
         client,
         broker: &broker,
     };
-    let mut draining = broker.draining.subscribe();
     let ended = tokio::select! {
-        ended = connection.run() => ended,
-        _ = draining.wait_for(|draining| *draining) => {
-            connection.finish(broker.settings.drain_timeout).await
-        }
+        ended = connection.run() => Some(ended),
+        () = broker.drained() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => connection.finish(broker.settings.drain_timeout).await,
     };
     match ended {
         Err(Ended::Io(_) | Ended::Hangup | Ended::Idle) | Ok(()) => {

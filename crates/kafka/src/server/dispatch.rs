@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use polyport_kafka_codec::header::RequestHeader;
-use polyport_kafka_codec::{ApiKey, Message, Reader, frame};
+use polyport_kafka_codec::{ApiKey, Reader, frame};
 
 use super::connection::{Client, Ended, Later};
 use super::handler::{self, api_versions};
@@ -76,7 +76,11 @@ impl Broker {
 }
 
 /// Decodes a request, lets `handle` make the answer, and encodes it.
-pub(super) async fn answer<R, H>(call: Call, mut reader: Reader, handle: H) -> Result<Handled, Ended>
+pub(super) async fn answer<R, H>(
+    call: Call,
+    mut reader: Reader,
+    handle: H,
+) -> Result<Handled, Ended>
 where
     R: polyport_kafka_codec::Request,
     H: AsyncFnOnce(&Call, R) -> R::Response,

@@ -1,9 +1,9 @@
 //! Every room's errors as Kafka numbers them.
 
 use polyport_kafka_codec::ErrorCode;
+use polyport_log::AppendError;
 use polyport_log::batch::{BatchError, RecordFault};
 use polyport_log::producer::ProducerError;
-use polyport_log::AppendError;
 use polyport_partitions::{
     AckError, DeleteRecordsError, FetchError, ListOffsetError, ProduceError, Refused,
 };

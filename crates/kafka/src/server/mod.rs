@@ -24,21 +24,17 @@ pub(crate) use fetch_session::FetchSessions;
 use crate::broker::Broker;
 use connection::Client;
 
-/// Who everybody is on a listener without authentication.
-const ANONYMOUS: &str = "User:ANONYMOUS";
-
 impl Broker {
     /// Listens and serves until the broker is drained. `listener`: the name it is advertised by.
     ///
     /// # Errors
     /// If the address cannot be had.
-    pub async fn listen(
-        self: &Arc<Self>,
-        listener: &str,
-        address: &str,
-    ) -> io::Result<SocketAddr> {
+    pub async fn listen(self: &Arc<Self>, listener: &str, address: &str) -> io::Result<SocketAddr> {
         let socket = listen::bind(address, 0).await.map_err(|error| {
-            io::Error::new(error.kind(), format!("kafka.listeners: {listener}://{address}: {error}"))
+            io::Error::new(
+                error.kind(),
+                format!("kafka.listeners: {listener}://{address}: {error}"),
+            )
         })?;
         let local = socket.local_addr()?;
         let settings = &self.settings;
@@ -72,6 +68,6 @@ async fn serve(
     _places: Places,
 ) {
     let _open = broker.stats.connected();
-    let client = Client { address, listener, principal: ANONYMOUS.into(), tls: false };
+    let client = Client { address, listener };
     connection::serve(broker, Stream::Plain(stream), client).await;
 }

@@ -31,15 +31,6 @@ impl Response {
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         Self(vec![Piece::Bytes(bytes.into())])
     }
-
-    /// Length in bytes.
-    pub fn len(&self) -> u64 {
-        let len = |piece: &Piece| match piece {
-            Piece::Bytes(bytes) => bytes.len() as u64,
-            Piece::File(range) => range.len,
-        };
-        self.0.iter().map(len).sum()
-    }
 }
 
 /// What is written to a socket, gathered.

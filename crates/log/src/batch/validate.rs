@@ -15,11 +15,13 @@ pub struct RecordRules {
 }
 
 /// Why one record was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordFault {
     /// It needs a key. INVALID_RECORD.
+    #[error("Compacted topic cannot accept message without key")]
     NoKey,
     /// Its timestamp is out of range. INVALID_TIMESTAMP.
+    #[error("Timestamp {0} of message is out of range")]
     Timestamp(i64),
 }
 

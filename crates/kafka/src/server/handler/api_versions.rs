@@ -19,9 +19,17 @@ fn api_keys() -> Vec<ApiVersion> {
 }
 
 /// Answers the request.
-pub(in super::super) async fn handle(call: &Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
-    if call.version() >= 3 && !(named(&request.client_software_name) && named(&request.client_software_version)) {
-        return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
+pub(in super::super) async fn handle(
+    call: &Call,
+    request: ApiVersionsRequest,
+) -> ApiVersionsResponse {
+    if call.version() >= 3
+        && !(named(&request.client_software_name) && named(&request.client_software_version))
+    {
+        return ApiVersionsResponse {
+            error_code: ErrorCode::InvalidRequest.code(),
+            ..Default::default()
+        };
     }
     ApiVersionsResponse { api_keys: api_keys(), ..Default::default() }
 }

@@ -36,7 +36,8 @@ async fn one(
     let replicas = topic.assignments.map(|assignments| {
         assignments.into_iter().map(|assignment| assignment.broker_ids).collect::<Vec<_>>()
     });
-    let grown = broker.topics.create_partitions(&name, topic.count, replicas.as_deref(), validate_only);
+    let grown =
+        broker.topics.create_partitions(&name, topic.count, replicas.as_deref(), validate_only);
     let (code, text) = match grown.await {
         Err(error) => (error.code(), Some(error.to_string())),
         Ok(_) if validate_only => (ErrorCode::None, None),

@@ -77,7 +77,9 @@ fn wanted(topic: CreatableTopic) -> Result<NewTopic, String> {
     let mut configs = BTreeMap::new();
     for config in topic.configs {
         let value = config.value;
-        let value = value.ok_or_else(|| format!("Null value not supported for topic configs: {}", config.name))?;
+        let value = value.ok_or_else(|| {
+            format!("Null value not supported for topic configs: {}", config.name)
+        })?;
         configs.insert(config.name, value);
     }
     let layout = match topic.assignments.is_empty() {
@@ -87,9 +89,11 @@ fn wanted(topic: CreatableTopic) -> Result<NewTopic, String> {
                 .then_some(topic.replication_factor),
         },
         false if topic.num_partitions != -1 || topic.replication_factor != -1 => {
-            return Err("Both numPartitions or replicationFactor and replicasAssignments were set. \
+            return Err(
+                "Both numPartitions or replicationFactor and replicasAssignments were set. \
                         Both cannot be used at the same time."
-                .to_owned());
+                    .to_owned(),
+            );
         }
         false => {
             let mut assigned = BTreeMap::new();

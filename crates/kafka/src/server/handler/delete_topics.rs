@@ -39,8 +39,8 @@ pub(in crate::server) async fn handle(
 async fn one(call: &Call, asked: DeleteTopicState, deadline: Instant) -> DeletableTopicResult {
     let broker = &call.broker;
     let result = |name: Option<String>, id, code: ErrorCode, text: Option<String>| {
-        let error_message = (code != ErrorCode::None)
-            .then(|| text.unwrap_or_else(|| code.message().to_owned()));
+        let error_message =
+            (code != ErrorCode::None).then(|| text.unwrap_or_else(|| code.message().to_owned()));
         // Versions before 6 cannot say that there is no name.
         let name = name.or_else(|| (call.version() < FIRST_VERSION_BY_ID).then(String::new));
         DeletableTopicResult { name, topic_id: id, error_code: code.code(), error_message }

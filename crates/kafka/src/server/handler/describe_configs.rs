@@ -36,7 +36,9 @@ pub(in crate::server) async fn handle(
             BROKER => of_broker(call, &resource),
             // Levels of log lines are not set from outside.
             BROKER_LOGGER => Ok(Vec::new()),
-            other => Err((ErrorCode::InvalidRequest, format!("Unsupported resource type: {other}"))),
+            other => {
+                Err((ErrorCode::InvalidRequest, format!("Unsupported resource type: {other}")))
+            }
         };
         let asked = |name: &str| {
             let keys = resource.configuration_keys.as_ref();
@@ -99,7 +101,8 @@ fn of_broker(call: &Call, resource: &DescribeConfigsResource) -> Result<Keys, Re
     }
     let ours = broker.settings.broker_id;
     if named.parse() != Ok(ours) {
-        let text = format!("Unexpected broker id, expected {ours} or empty string, but received {named}");
+        let text =
+            format!("Unexpected broker id, expected {ours} or empty string, but received {named}");
         return Err((ErrorCode::InvalidRequest, text));
     }
     Ok(broker.settings.with_layers(&image, |layers| {

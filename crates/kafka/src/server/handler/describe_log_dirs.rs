@@ -19,9 +19,9 @@ pub(in crate::server) async fn handle(
 ) -> DescribeLogDirsResponse {
     let asked = |of: &TopicPartition| match &request.topics {
         None => true,
-        Some(topics) => topics.iter().any(|topic| {
-            topic.topic == of.topic && topic.partitions.contains(&of.partition)
-        }),
+        Some(topics) => topics
+            .iter()
+            .any(|topic| topic.topic == of.topic && topic.partitions.contains(&of.partition)),
     };
     let dirs = call.broker.store.log_dirs();
     let results = dirs.into_iter().map(|dir| result(dir, &asked)).collect();

@@ -57,13 +57,18 @@ pub(in crate::server) async fn handle(call: &Call, mut reader: Reader) -> Result
     let by_id = call.version() >= FIRST_VERSION_BY_ID;
     let limits = limits(broker, &request, call.version());
     let asked = asked(request, by_id);
-    let context = match broker.fetch_sessions.begin(asked, Instant::now().into_std(), crate::broker::draw) {
-        Ok(context) => context,
-        Err(refused) => {
-            let error_code = refused.code().code();
-            return encode(call, FetchResponse { error_code, ..Default::default() }, Vec::new());
-        }
-    };
+    let context =
+        match broker.fetch_sessions.begin(asked, Instant::now().into_std(), crate::broker::draw) {
+            Ok(context) => context,
+            Err(refused) => {
+                let error_code = refused.code().code();
+                return encode(
+                    call,
+                    FetchResponse { error_code, ..Default::default() },
+                    Vec::new(),
+                );
+            }
+        };
     let places: Vec<Place> = context.wanted.iter().map(|(k, w)| place(broker, k, *w)).collect();
     let outcomes = read_enough(broker, &places, &limits).await;
     let (response, ranges) = respond(broker, &context, places, outcomes, limits.isolation);
@@ -77,7 +82,8 @@ fn limits(broker: &Broker, request: &FetchRequest, version: i16) -> Limits {
             1 => Isolation::LastStable,
             _ => Isolation::HighWatermark,
         },
-        max_bytes: (request.max_bytes.max(0) as u64).min(broker.settings.config.size("fetch.max.bytes") as u64),
+        max_bytes: (request.max_bytes.max(0) as u64)
+            .min(broker.settings.config.size("fetch.max.bytes") as u64),
         min_bytes: request.min_bytes.max(0) as u64,
         soft: version >= FIRST_VERSION_OF_SOFT_LIMIT,
         deadline: Instant::now() + wait,
@@ -140,7 +146,6 @@ fn place(broker: &Broker, key: &Key, wanted: Wanted) -> Place {
 /// Reads until there is enough, something is wrong, or the time is over.
 async fn read_enough(broker: &Broker, places: &[Place], limits: &Limits) -> Vec<Outcome> {
     let waiter = FetchWaiter::new();
-    let mut draining = broker.draining.subscribe();
     loop {
         let (outcomes, bytes) = read(places, limits);
         let wrong = |outcome: &Outcome| match outcome {
@@ -151,7 +156,7 @@ async fn read_enough(broker: &Broker, places: &[Place], limits: &Limits) -> Vec<
             || bytes >= limits.min_bytes
             || outcomes.iter().any(wrong)
             || Instant::now() >= limits.deadline
-            || *draining.borrow();
+            || *broker.draining.borrow();
         if done {
             return outcomes;
         }
@@ -165,7 +170,7 @@ async fn read_enough(broker: &Broker, places: &[Place], limits: &Limits) -> Vec<
         }
         tokio::select! {
             _ = timeout_at(limits.deadline, waiter.ready()) => {}
-            _ = draining.wait_for(|draining| *draining) => {}
+            () = broker.drained() => {}
         }
         waiter.end();
     }
@@ -223,8 +228,9 @@ fn respond(
         if !context.says(&place.key, said) {
             continue;
         }
-        if let (Ok(answer), Some(topic)) = (&outcome, &place.topic) {
-            broker.stats.topic_out(topic, answer.bytes());
+        match (&outcome, &place.topic) {
+            (Ok(answer), Some(topic)) => broker.stats.topic_out(topic, answer.bytes()),
+            _ => broker.stats.fetch_failed(),
         }
         let data = partition_data(broker, &place, outcome, isolation, &mut ranges);
         if last.as_ref() != Some(&place.key.topic) {

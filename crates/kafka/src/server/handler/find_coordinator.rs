@@ -38,9 +38,7 @@ pub(in crate::server) async fn handle(
 
 async fn one(call: &Call, key: String, kind: i8) -> Coordinator {
     match find(call, &key, kind).await {
-        Ok((node_id, host, port)) => {
-            Coordinator { key, node_id, host, port, ..Default::default() }
-        }
+        Ok((node_id, host, port)) => Coordinator { key, node_id, host, port, ..Default::default() },
         Err(code) => Coordinator {
             key,
             node_id: -1,

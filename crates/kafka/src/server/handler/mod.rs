@@ -55,9 +55,7 @@ pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended>
         ApiKey::CreateTopics => answer(call, reader, create_topics::handle).await,
         ApiKey::DeleteTopics => answer(call, reader, delete_topics::handle).await,
         ApiKey::DeleteRecords => answer(call, reader, delete_records::handle).await,
-        ApiKey::OffsetForLeaderEpoch => {
-            answer(call, reader, offset_for_leader_epoch::handle).await
-        }
+        ApiKey::OffsetForLeaderEpoch => answer(call, reader, offset_for_leader_epoch::handle).await,
         ApiKey::DescribeConfigs => answer(call, reader, describe_configs::handle).await,
         ApiKey::DescribeLogDirs => answer(call, reader, describe_log_dirs::handle).await,
         ApiKey::CreatePartitions => answer(call, reader, create_partitions::handle).await,

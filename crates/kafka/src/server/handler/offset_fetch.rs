@@ -34,9 +34,10 @@ pub(in crate::server) async fn handle(
         return OffsetFetchResponse { groups, ..Default::default() };
     }
     let asked = request.topics.map(|topics| {
-        let topic = |t: polyport_kafka_codec::messages::offset_fetch_request::OffsetFetchRequestTopic| {
-            (t.name.into(), t.partition_indexes)
-        };
+        let topic =
+            |t: polyport_kafka_codec::messages::offset_fetch_request::OffsetFetchRequestTopic| {
+                (t.name.into(), t.partition_indexes)
+            };
         topics.into_iter().map(topic).collect::<Vec<_>>()
     });
     alone(call, &request.group_id, asked, stable).await
@@ -135,7 +136,9 @@ fn said(found: FetchedOffset) -> OffsetFetchResponsePartitions {
             metadata: Some(value.metadata.to_string()),
             ..none
         },
-        Err(error) => OffsetFetchResponsePartitions { error_code: GroupError::code(&error).code(), ..none },
+        Err(error) => {
+            OffsetFetchResponsePartitions { error_code: GroupError::code(&error).code(), ..none }
+        }
     }
 }
 

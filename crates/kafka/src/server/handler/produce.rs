@@ -52,9 +52,8 @@ pub(in crate::server) fn begin(call: Call, mut reader: Reader) -> Result<Handled
     let now = call.broker.clock.now();
     let mut topics: Topics = Vec::with_capacity(request.topic_data.len());
     for topic in request.topic_data {
-        let append = |data: PartitionProduceData| {
-            (data.index, append(&call, &topic.name, data, acks, now))
-        };
+        let append =
+            |data: PartitionProduceData| (data.index, append(&call, &topic.name, data, acks, now));
         let partitions = topic.partition_data.into_iter().map(append).collect();
         topics.push((topic.name, partitions));
     }
@@ -125,9 +124,7 @@ fn failed(error: ProduceError) -> Appended {
             let text = "One or more records have been rejected".to_owned();
             Appended::Failed(code, rejected, Some(text))
         }
-        ProduceError::Records(error) => {
-            Appended::Failed(code, Vec::new(), Some(error.to_string()))
-        }
+        ProduceError::Records(error) => Appended::Failed(code, Vec::new(), Some(error.to_string())),
         ProduceError::Refused(_) | ProduceError::NotEnoughReplicas => Appended::failed(code),
     }
 }

@@ -24,8 +24,6 @@ pub(in crate::server) async fn handle(call: &Call, request: SyncGroupRequest) ->
             assignment: synced.assignment,
             ..Default::default()
         },
-        Err(error) => {
-            SyncGroupResponse { error_code: error.code().code(), ..Default::default() }
-        }
+        Err(error) => SyncGroupResponse { error_code: error.code().code(), ..Default::default() },
     }
 }
