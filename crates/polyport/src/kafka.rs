@@ -6,7 +6,7 @@ use anyhow::Context;
 use polyport_base::Clock;
 use polyport_config::{Config, KafkaListener, Loaded, Origin, Problem, Warning};
 use polyport_kafka::broker::{Broker, Settings};
-use polyport_kafka::config::BrokerConfig;
+use polyport_kafka::metadata::config::{Configs, defs, remarks};
 use polyport_kafka::metadata::znode::Endpoint;
 use polyport_net::admission::Admission;
 use polyport_tree::replica::Replica;
@@ -24,19 +24,19 @@ pub(crate) fn check(loaded: &Loaded) -> (Vec<Problem>, Vec<Warning>) {
         written.cloned().unwrap_or_else(|| Origin::Override("kafka.properties".to_owned()))
     };
     let mut problems = Vec::new();
-    let mut warnings = Vec::new();
-    match BrokerConfig::parse(&kafka.properties.0) {
-        Ok((_, remarks)) => warnings.extend(remarks.into_iter().map(|remark| Warning {
-            origin: origin(&remark.key),
-            key: remark.key,
-            message: remark.message,
-        })),
-        Err(faults) => problems.extend(faults.into_iter().map(|fault| Problem {
-            origin: origin(&fault.key),
-            key: fault.key,
-            reason: fault.reason,
-        })),
+    for (key, value) in &kafka.properties.0 {
+        let checked = defs::broker(defs::base(key)).map(|def| def.parse(value));
+        if let Some(Err(error)) = checked {
+            let (key, origin) = (key.clone(), origin(key));
+            problems.push(Problem { origin, key, reason: error.to_string() });
+        }
     }
+    let mut warnings = Vec::new();
+    warnings.extend(remarks(&kafka.properties.0).into_iter().map(|remark| Warning {
+        origin: origin(&remark.name),
+        key: remark.name,
+        message: remark.message,
+    }));
     for (key, listeners) in
         [("listeners", &kafka.listeners), ("advertised_listeners", &kafka.advertised_listeners)]
     {
@@ -155,7 +155,7 @@ impl Kafka {
             return Ok(None);
         }
         let settings = settings(config, descriptors)?;
-        let threads = Threads::start(settings.config.size("num.io.threads"))?;
+        let threads = Threads::start(settings.size("num.io.threads"))?;
         let listeners = config.kafka.listeners.clone();
         let starting = async move {
             let broker = Broker::start(settings, replica, clock).await?;
@@ -183,25 +183,22 @@ impl Kafka {
 
 fn settings(config: &Config, descriptors: Arc<Admission>) -> anyhow::Result<Settings> {
     let kafka = &config.kafka;
-    let parsed = BrokerConfig::parse(&kafka.properties.0);
-    let (broker, _) = parsed.map_err(|faults| {
-        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("kafka.properties: {}", faults.join("; "))
-    })?;
     let id = kafka.broker_id.map_or(config.node.id, u64::from);
     let log_dirs = match kafka.log_dirs.is_empty() {
         true => vec![config.data_dir.join("kafka")],
         false => kafka.log_dirs.clone(),
     };
+    let broker_id = i32::try_from(id).context("kafka.broker_id")?;
+    let configs = Configs::new(broker_id, kafka.properties.0.clone());
     Ok(Settings {
-        broker_id: i32::try_from(id).context("kafka.broker_id")?,
+        broker_id,
         log_dirs: log_dirs
             .iter()
             // Shown to clients, who do not know where the node was started.
             .map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone()))
             .collect(),
         advertised: kafka.listeners.iter().map(|listener| advertised(kafka, listener)).collect(),
-        config: broker,
+        configs: configs.context("kafka.properties")?,
         descriptors,
         drain_timeout: std::time::Duration::from_secs(5),
     })
@@ -257,7 +254,7 @@ mod tests {
         assert!(
             problems[0].starts_with("option kafka.properties.num.partitions=x: num.partitions")
         );
-        assert_eq!(warnings, Vec::<String>::new(), "faults come first");
+        assert!(warnings[0].contains("log.preallocate: has no effect"), "{warnings:?}");
     }
 
     #[test]

@@ -49,7 +49,8 @@ impl Broker {
         }
         for entity in &update.changes.overrides {
             if let Some(topic) = entity.strip_prefix("topics/") {
-                self.store.set_config(topic, &self.settings.topic_config(image, topic));
+                let config = Arc::new(self.settings.configs.partitions(image, topic));
+                self.store.set_config(topic, &config);
             }
         }
         let gone: Vec<Arc<str>> = update
@@ -78,7 +79,7 @@ impl Broker {
     /// Makes sure that a partition is here, and tells it who leads.
     fn keep(&self, image: &Image, of: &TopicPartition, topic: &Topic, partition: &Partition) {
         let Some(state) = &partition.state else { return };
-        let config = self.settings.topic_config(image, &of.topic);
+        let config = Arc::new(self.settings.configs.partitions(image, &of.topic));
         // In its first epoch nobody can have had it before.
         let is_new = state.leader_epoch == 0;
         let id = LogTopicId(topic.id.0);

@@ -16,15 +16,15 @@ use polyport_tree::client::Client;
 use tokio::sync::watch;
 
 pub use settings::Settings;
-pub(crate) use settings::overrides;
 pub use start::StartError;
 pub use stats::Stats;
 
 use crate::group::Coordinator;
 use crate::metadata::broker::Registration;
+use crate::metadata::config::Alterations;
 use crate::metadata::controller::Controller;
 use crate::metadata::image::Images;
-use crate::metadata::topics::{self, CONSUMER_OFFSETS, TRANSACTION_STATE, TopicError, Topics};
+use crate::metadata::topics::{TopicError, Topics};
 use crate::server::FetchSessions;
 
 /// A random number for what need not be secret: ids of fetch sessions.
@@ -43,6 +43,7 @@ pub struct Broker {
     pub(crate) client: Client,
     pub(crate) images: Images,
     pub(crate) topics: Topics,
+    pub(crate) alterations: Alterations,
     pub(crate) groups: Coordinator,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) stats: Stats,
@@ -76,37 +77,31 @@ impl Broker {
         let _ = self.draining.subscribe().wait_for(|draining| *draining).await;
     }
 
-    /// Makes an internal topic, unless it is there.
+    /// Makes a topic with the broker's defaults, unless it is there.
     ///
     /// # Errors
     /// See [`TopicError`].
-    pub(crate) async fn ensure_internal(&self, topic: &str) -> Result<(), TopicError> {
-        let internal = match topic {
-            CONSUMER_OFFSETS => self.settings.consumer_offsets(),
-            TRANSACTION_STATE => self.settings.transaction_state(),
-            _ => return Err(TopicError::Unknown(format!("{topic} is no internal topic"))),
-        };
+    pub(crate) async fn ensure(&self, topic: &str) -> Result<(), TopicError> {
         let nodes = self.client.replica().status().borrow().members.len();
-        self.topics.ensure_internal(topic, &internal, nodes).await
+        self.topics.ensure(topic, nodes).await
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.settings.configs.broker_flag(&self.images.current(), name)
     }
 
     /// `auto.create.topics.enable`.
     pub(crate) fn auto_creates(&self) -> bool {
-        self.settings.config.flag("auto.create.topics.enable")
+        self.flag("auto.create.topics.enable")
     }
 
     /// `delete.topic.enable`.
     pub(crate) fn deletes_topics(&self) -> bool {
-        self.settings.config.flag("delete.topic.enable")
+        self.flag("delete.topic.enable")
     }
 
     /// Counts and sizes, for the metrics page.
     pub fn stats(&self) -> &Stats {
         &self.stats
-    }
-
-    /// Whether a topic is the broker's own.
-    pub fn is_internal(topic: &str) -> bool {
-        topics::is_internal(topic)
     }
 }

@@ -16,8 +16,9 @@ use tokio::task::AbortHandle;
 use super::{Broker, Settings, Stats, follow, isr};
 use crate::group::Coordinator;
 use crate::metadata::broker::{self, RegisterError, Registration};
+use crate::metadata::config::Alterations;
 use crate::metadata::controller::{self, Controller};
-use crate::metadata::image::Images;
+use crate::metadata::image::{Image, Images};
 use crate::metadata::topics::{CONSUMER_OFFSETS, Topics};
 use crate::server::FetchSessions;
 
@@ -55,7 +56,7 @@ impl Broker {
         replica: Replica,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StartError> {
-        let session_timeout = settings.config.millis("zookeeper.session.timeout.ms");
+        let session_timeout = settings.millis("zookeeper.session.timeout.ms");
         let options = Options { session_timeout, ..Options::default() };
         let client = Client::open(replica, options).await?;
         let cluster_id = broker::prepare(&client).await?;
@@ -64,19 +65,21 @@ impl Broker {
         let znode = settings.znode();
         let id = settings.broker_id;
         let registration = Registration::start(client.clone(), id, znode, clock.clone()).await?;
-        let defaults = settings.topic_defaults();
-        let topics = Topics::new(client.clone(), images.clone(), move || defaults.clone());
+        let configs = settings.configs.clone();
+        let topics = Topics::new(client.clone(), images.clone(), configs.clone());
+        let alterations = Alterations::new(client.clone(), images.clone(), configs.clone());
         let image = images.fresh().await;
         let known = image.topic(CONSUMER_OFFSETS).map(|topic| topic.partitions.len());
         let count = known.and_then(|count| i32::try_from(count).ok());
-        let count = count.unwrap_or(settings.consumer_offsets().partitions);
+        let count = count.unwrap_or(settings.size("offsets.topic.num.partitions") as i32);
         let groups = Coordinator::new(settings.groups(), clock.clone(), count);
-        let elects = controller::Settings { broker: id, unclean: settings.unclean_elections() };
+        let unclean = Arc::new(move |image: &Image, topic: &str| configs.unclean(image, topic));
+        let elects = controller::Settings { broker: id, unclean };
         let controller = Controller::start(client.clone(), images.clone(), elects, clock.clone());
         let changes = images.subscribe();
         let broker = Arc::new(Self {
             fetch_sessions: FetchSessions::new(
-                settings.config.size("max.incremental.fetch.session.cache.slots"),
+                settings.size("max.incremental.fetch.session.cache.slots"),
             ),
             settings,
             clock,
@@ -84,6 +87,7 @@ impl Broker {
             client,
             images,
             topics,
+            alterations,
             groups,
             stats: Stats::default(),
             draining: watch::channel(false).0,
@@ -145,8 +149,8 @@ async fn open(
 ) -> Result<Store<OsDisk>, StartError> {
     let store = settings.store(cluster_id);
     let config = {
-        let (settings, image) = (settings.clone(), images.current());
-        move |topic: &str| settings.topic_config(&image, topic)
+        let (configs, image) = (settings.configs.clone(), images.current());
+        move |topic: &str| Arc::new(configs.partitions(&image, topic))
     };
     let opening = move || -> Result<_, OpenError> {
         let (store, opened) = Store::open(OsDisk, store, clock, &config)?;

@@ -79,7 +79,7 @@ pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client) {
     let address = client.address;
     let mut connection = Connection {
         stream,
-        frames: Frames::new(broker.settings.max_request_bytes()),
+        frames: Frames::new(broker.settings.size("socket.request.max.bytes")),
         output: Output::default(),
         owed: VecDeque::new(),
         client,

@@ -40,8 +40,8 @@ impl Broker {
         let settings = &self.settings;
         let door = Door {
             port: Admission::new(
-                settings.config.size("max.connections"),
-                settings.config.size("max.connections.per.ip"),
+                settings.size("max.connections"),
+                settings.size("max.connections.per.ip"),
             ),
             process: settings.descriptors.clone(),
             keep_alive: true,

@@ -9,11 +9,13 @@
 mod alter;
 pub mod def;
 pub mod defs;
+mod effect;
 mod log;
 mod resolve;
 
 pub use alter::{Alterations, Op};
 pub use def::{ConfigError, Kind, Value};
+pub use effect::{Remark, remarks, without_effect};
 pub use log::TopicConfig;
 pub use resolve::{Configs, Entry, Source, Synonym};
 

@@ -58,8 +58,6 @@ async fn one(
     let broker = &call.broker;
     let new = wanted(topic).map_err(|text| (ErrorCode::InvalidRequest, Some(text)))?;
     let refused = |error: TopicError| (error.code(), Some(error.to_string()));
-    let checked = crate::config::topic::check(&new.configs);
-    checked.map_err(|text| (ErrorCode::InvalidConfig, Some(text)))?;
     let created = broker.topics.create(&new, validate_only).await.map_err(refused)?;
     if !validate_only {
         let made = async {

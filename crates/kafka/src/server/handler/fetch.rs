@@ -83,7 +83,7 @@ fn limits(broker: &Broker, request: &FetchRequest, version: i16) -> Limits {
             _ => Isolation::HighWatermark,
         },
         max_bytes: (request.max_bytes.max(0) as u64)
-            .min(broker.settings.config.size("fetch.max.bytes") as u64),
+            .min(broker.settings.size("fetch.max.bytes") as u64),
         min_bytes: request.min_bytes.max(0) as u64,
         soft: version >= FIRST_VERSION_OF_SOFT_LIMIT,
         deadline: Instant::now() + wait,

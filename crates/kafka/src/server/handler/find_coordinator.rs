@@ -58,7 +58,7 @@ async fn find(call: &Call, key: &str, kind: i8) -> Result<(i32, String, i32), Er
         _ => return Err(ErrorCode::InvalidRequest),
     };
     // With too few brokers the topic cannot be made yet.
-    let made = broker.ensure_internal(topic).await;
+    let made = broker.ensure(topic).await;
     made.map_err(|_| ErrorCode::CoordinatorNotAvailable)?;
     let image = broker.images.current();
     let found = image.topic(topic).ok_or(ErrorCode::CoordinatorNotAvailable)?;

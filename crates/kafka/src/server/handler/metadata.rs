@@ -12,7 +12,7 @@ use polyport_kafka_codec::{ErrorCode, Uuid};
 use crate::broker::Broker;
 use crate::metadata::TopicId;
 use crate::metadata::image::{Image, Partition, Topic};
-use crate::metadata::topics::{Layout, NewTopic, TopicError, is_internal, name};
+use crate::metadata::topics::{TopicError, is_internal, name};
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -69,21 +69,10 @@ async fn create(broker: &Broker, topic: &str) -> Result<(), TopicError> {
     if broker.images.current().topic(topic).is_some() {
         return Ok(());
     }
-    if is_internal(topic) {
-        return broker.ensure_internal(topic).await;
-    }
-    let layout = Layout::Counted { partitions: None, replication_factor: None };
-    let new = NewTopic { name: topic.to_owned(), layout, configs: Default::default() };
-    match broker.topics.create(&new, false).await {
-        Ok(created) => {
-            broker.images.at(created.zxid).await;
-            // Without leaders the client asks again.
-            let _ = tokio::time::timeout(LED_WITHIN, broker.topics.led(topic)).await;
-            Ok(())
-        }
-        Err(TopicError::Exists(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
+    broker.ensure(topic).await?;
+    // Without leaders the client asks again.
+    let _ = tokio::time::timeout(LED_WITHIN, broker.topics.led(topic)).await;
+    Ok(())
 }
 
 fn one(

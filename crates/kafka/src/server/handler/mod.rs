@@ -1,5 +1,6 @@
 //! One file an API: what a request means, in the words of the rooms that know.
 
+mod alter_configs;
 pub(super) mod api_versions;
 mod create_partitions;
 mod create_topics;
@@ -57,6 +58,8 @@ pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended>
         ApiKey::DeleteRecords => answer(call, reader, delete_records::handle).await,
         ApiKey::OffsetForLeaderEpoch => answer(call, reader, offset_for_leader_epoch::handle).await,
         ApiKey::DescribeConfigs => answer(call, reader, describe_configs::handle).await,
+        ApiKey::AlterConfigs => answer(call, reader, alter_configs::replace).await,
+        ApiKey::IncrementalAlterConfigs => answer(call, reader, alter_configs::change).await,
         ApiKey::DescribeLogDirs => answer(call, reader, describe_log_dirs::handle).await,
         ApiKey::CreatePartitions => answer(call, reader, create_partitions::handle).await,
         ApiKey::DeleteGroups => answer(call, reader, delete_groups::handle).await,
