@@ -12,6 +12,9 @@ use polyport_partitions::{ListOffset, OffsetAt};
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
+/// The first version that says which leader epoch an offset is of.
+const FIRST_VERSION_OF_EPOCHS: i16 = 4;
+
 /// Answers the request.
 pub(in crate::server) async fn handle(
     call: &Call,
@@ -44,6 +47,8 @@ fn partition(
     };
     match find(call, topic, asked, isolation) {
         Ok(Some((timestamp, offset, leader_epoch))) => {
+            let said = call.version() >= FIRST_VERSION_OF_EPOCHS;
+            let leader_epoch = if said { leader_epoch } else { -1 };
             ListOffsetsPartitionResponse { timestamp, offset, leader_epoch, ..answer }
         }
         Ok(None) => answer,
