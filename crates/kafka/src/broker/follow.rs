@@ -10,7 +10,7 @@ use polyport_partitions::{CreateError, PartitionState};
 use super::Broker;
 use crate::metadata::TopicId;
 use crate::metadata::image::{Image, Partition, Subscription, Topic, Update};
-use crate::metadata::topics::CONSUMER_OFFSETS;
+use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 
 /// Follows the image until the broker ends.
 pub(super) async fn follow(broker: Arc<Broker>, mut changes: Subscription) {
@@ -35,6 +35,10 @@ impl Broker {
         if let Some(count) = offsets.and_then(|count| i32::try_from(count).ok()) {
             self.groups.set_partitions(count);
         }
+        let states = image.topic(TRANSACTION_STATE).map(|topic| topic.partitions.len());
+        if let Some(count) = states.and_then(|count| i32::try_from(count).ok()) {
+            self.transactions.set_partitions(count);
+        }
         for (topic, number) in &update.changes.partitions {
             let of = TopicPartition { topic: topic.to_string(), partition: *number };
             match image.topic(topic).and_then(|found| Some((found, found.partition(*number)?))) {
@@ -43,7 +47,7 @@ impl Broker {
                 }
                 _ => self.delete(&of),
             }
-            if &**topic == CONSUMER_OFFSETS {
+            if matches!(&**topic, CONSUMER_OFFSETS | TRANSACTION_STATE) {
                 self.coordinate(&of, image.partition(topic, *number));
             }
         }
@@ -126,17 +130,24 @@ impl Broker {
         }
     }
 
-    /// Coordinates the groups of a partition of `__consumer_offsets`, or ceases to.
+    /// Coordinates what a partition of an internal topic keeps, or ceases to.
     fn coordinate(&self, of: &TopicPartition, partition: Option<&Partition>) {
         let state = partition.and_then(|partition| partition.state.as_ref());
         let leads = state.filter(|state| state.leader == self.settings.broker_id);
+        let groups = of.topic == CONSUMER_OFFSETS;
         match (leads, self.store.partition(&of.topic, of.partition)) {
-            (Some(state), Some(found)) => {
+            (Some(state), Some(found)) if groups => {
                 self.groups.lead(of.partition, state.leader_epoch, Arc::new(found));
+            }
+            (Some(state), Some(found)) => {
+                self.transactions.lead(of.partition, state.leader_epoch, Arc::new(found));
             }
             _ => {
                 let epoch = state.map_or(i32::MAX, |state| state.leader_epoch);
-                self.groups.resign(of.partition, epoch);
+                match groups {
+                    true => self.groups.resign(of.partition, epoch),
+                    false => self.transactions.resign(of.partition, epoch),
+                }
             }
         }
     }

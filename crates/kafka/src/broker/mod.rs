@@ -26,6 +26,7 @@ use crate::metadata::controller::Controller;
 use crate::metadata::image::Images;
 use crate::metadata::topics::{TopicError, Topics};
 use crate::server::FetchSessions;
+use crate::transaction::TransactionCoordinator;
 
 /// A random number for what need not be secret: ids of fetch sessions.
 pub(crate) fn draw() -> i32 {
@@ -45,6 +46,7 @@ pub struct Broker {
     pub(crate) topics: Topics,
     pub(crate) alterations: Alterations,
     pub(crate) groups: Coordinator,
+    pub(crate) transactions: TransactionCoordinator,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) stats: Stats,
     pub(crate) draining: watch::Sender<bool>,

@@ -11,6 +11,7 @@ use crate::group::GroupConfig;
 use crate::metadata::config::{Configs, Value};
 use crate::metadata::image::Image;
 use crate::metadata::znode::{BrokerZnode, Endpoint};
+use crate::transaction::TransactionConfig;
 
 /// A broker's settings.
 #[derive(Clone, Debug)]
@@ -70,6 +71,20 @@ impl Settings {
             consumer_session_timeout: self.millis("group.consumer.session.timeout.ms"),
             consumer_heartbeat_interval: self.millis("group.consumer.heartbeat.interval.ms"),
             consumer_max_size: self.size("group.consumer.max.size"),
+        }
+    }
+
+    /// How transactions are coordinated.
+    pub(super) fn transactions(&self) -> TransactionConfig {
+        TransactionConfig {
+            max_timeout_ms: i32::try_from(self.number("transaction.max.timeout.ms"))
+                .unwrap_or(i32::MAX),
+            id_expiration: self.millis("transactional.id.expiration.ms"),
+            expiration_interval: self
+                .millis("transaction.remove.expired.transaction.cleanup.interval.ms"),
+            abort_interval: self
+                .millis("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+            append_timeout: self.millis("request.timeout.ms"),
         }
     }
 

@@ -19,8 +19,11 @@ use crate::metadata::broker::{self, RegisterError, Registration};
 use crate::metadata::config::Alterations;
 use crate::metadata::controller::{self, Controller};
 use crate::metadata::image::{Image, Images};
-use crate::metadata::topics::{CONSUMER_OFFSETS, Topics};
+use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE, Topics};
 use crate::server::FetchSessions;
+use crate::transaction::TransactionCoordinator;
+use crate::transaction::coordinator::{LocalMarkers, leadership};
+use crate::transaction::producer_id::{ProducerIds, TreeBlocks};
 
 /// Why a broker does not start.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +76,8 @@ impl Broker {
         let count = known.and_then(|count| i32::try_from(count).ok());
         let count = count.unwrap_or(settings.size("offsets.topic.num.partitions") as i32);
         let groups = Coordinator::new(settings.groups(), clock.clone(), count);
+        let transactions =
+            transactions(&settings, &client, &images, &store, &groups, &clock, &image);
         let unclean = Arc::new(move |image: &Image, topic: &str| configs.unclean(image, topic));
         let elects = controller::Settings { broker: id, unclean };
         let controller = Controller::start(client.clone(), images.clone(), elects, clock.clone());
@@ -89,6 +94,7 @@ impl Broker {
             topics,
             alterations,
             groups,
+            transactions,
             stats: Stats::default(),
             draining: watch::channel(false).0,
             running: Mutex::new(None),
@@ -139,6 +145,32 @@ impl Broker {
             tracing::warn!("not all log directories were closed: the next start reads them");
         }
     }
+}
+
+/// The transaction coordinator, which leads nothing yet.
+fn transactions(
+    settings: &Settings,
+    client: &Client,
+    images: &Images,
+    store: &Store<OsDisk>,
+    groups: &Coordinator,
+    clock: &Arc<dyn Clock>,
+    image: &Image,
+) -> TransactionCoordinator {
+    let known = image.topic(TRANSACTION_STATE).map(|topic| topic.partitions.len());
+    let count = known.unwrap_or_else(|| settings.size("transaction.state.log.num.partitions"));
+    let (images, broker) = (images.clone(), settings.broker_id);
+    let markers = LocalMarkers {
+        store: store.clone(),
+        clock: clock.clone(),
+        leader_of: Box::new(move |of| leadership(&images.current(), broker, of)),
+        groups: groups.clone(),
+        timeout: settings.millis("request.timeout.ms"),
+    };
+    let ids = ProducerIds::new(TreeBlocks::new(client.clone(), broker));
+    let count = i32::try_from(count).unwrap_or(i32::MAX);
+    let config = settings.transactions();
+    TransactionCoordinator::new(config, clock.clone(), count, ids, Arc::new(markers))
 }
 
 async fn open(

@@ -12,6 +12,7 @@ use polyport_tree::client::ClientError;
 use super::fetch_session;
 use crate::group::GroupError;
 use crate::metadata::topics::TopicError;
+use crate::transaction::TransactionError;
 
 /// An error that has a number on the wire.
 pub(super) trait Code {
@@ -202,6 +203,26 @@ impl Code for GroupError {
             Self::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
             Self::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
             Self::TransactionCoordinatorFenced => ErrorCode::TransactionCoordinatorFenced,
+            Self::UnknownServerError => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl Code for TransactionError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidRequest => ErrorCode::InvalidRequest,
+            Self::InvalidTransactionTimeout => ErrorCode::InvalidTransactionTimeout,
+            Self::InvalidProducerIdMapping => ErrorCode::InvalidProducerIdMapping,
+            Self::ProducerFenced => ErrorCode::ProducerFenced,
+            Self::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
+            Self::InvalidTxnState => ErrorCode::InvalidTxnState,
+            Self::ConcurrentTransactions => ErrorCode::ConcurrentTransactions,
+            Self::TransactionAbortable => ErrorCode::TransactionAbortable,
+            Self::TransactionalIdNotFound => ErrorCode::TransactionalIdNotFound,
+            Self::NotCoordinator => ErrorCode::NotCoordinator,
+            Self::CoordinatorLoadInProgress => ErrorCode::CoordinatorLoadInProgress,
+            Self::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
             Self::UnknownServerError => ErrorCode::UnknownServerError,
         }
     }

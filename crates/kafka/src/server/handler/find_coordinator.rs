@@ -4,7 +4,7 @@ use polyport_kafka_codec::ErrorCode;
 use polyport_kafka_codec::messages::find_coordinator_response::Coordinator;
 use polyport_kafka_codec::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 
-use crate::hash::partition_of;
+use crate::internal::partition_of;
 use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::server::dispatch::Call;
 
@@ -62,7 +62,8 @@ async fn find(call: &Call, key: &str, kind: i8) -> Result<(i32, String, i32), Er
     made.map_err(|_| ErrorCode::CoordinatorNotAvailable)?;
     let image = broker.images.current();
     let found = image.topic(topic).ok_or(ErrorCode::CoordinatorNotAvailable)?;
-    let number = partition_of(key, found.partitions.len());
+    let count = i32::try_from(found.partitions.len()).unwrap_or(i32::MAX);
+    let number = partition_of(key, count);
     let leader = found.partition(number).and_then(|partition| partition.leader());
     let leader = leader.ok_or(ErrorCode::CoordinatorNotAvailable)?;
     let node = image.brokers().get(&leader).ok_or(ErrorCode::CoordinatorNotAvailable)?;

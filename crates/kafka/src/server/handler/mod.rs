@@ -1,5 +1,7 @@
 //! One file an API: what a request means, in the words of the rooms that know.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 pub(super) mod api_versions;
 mod create_partitions;
@@ -13,13 +15,17 @@ mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
+mod describe_transactions;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -27,6 +33,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod txn_offset_commit;
 
 use polyport_kafka_codec::{ApiKey, Reader};
 
@@ -56,6 +63,13 @@ pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended>
         ApiKey::CreateTopics => answer(call, reader, create_topics::handle).await,
         ApiKey::DeleteTopics => answer(call, reader, delete_topics::handle).await,
         ApiKey::DeleteRecords => answer(call, reader, delete_records::handle).await,
+        ApiKey::InitProducerId => answer(call, reader, init_producer_id::handle).await,
+        ApiKey::AddPartitionsToTxn => answer(call, reader, add_partitions_to_txn::handle).await,
+        ApiKey::AddOffsetsToTxn => answer(call, reader, add_offsets_to_txn::handle).await,
+        ApiKey::EndTxn => answer(call, reader, end_txn::handle).await,
+        ApiKey::TxnOffsetCommit => answer(call, reader, txn_offset_commit::handle).await,
+        ApiKey::DescribeTransactions => answer(call, reader, describe_transactions::handle).await,
+        ApiKey::ListTransactions => answer(call, reader, list_transactions::handle).await,
         ApiKey::OffsetForLeaderEpoch => answer(call, reader, offset_for_leader_epoch::handle).await,
         ApiKey::DescribeConfigs => answer(call, reader, describe_configs::handle).await,
         ApiKey::AlterConfigs => answer(call, reader, alter_configs::replace).await,
