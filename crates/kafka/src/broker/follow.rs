@@ -16,14 +16,15 @@ use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 pub(super) async fn follow(broker: Arc<Broker>, mut changes: Subscription) {
     loop {
         let update = changes.next().await;
-        let broker = broker.clone();
+        let follower = broker.clone();
         // Files are made and renamed.
-        let applied = tokio::task::spawn_blocking(move || broker.apply(&update)).await;
+        let applied = tokio::task::spawn_blocking(move || follower.apply(&update)).await;
         if applied.is_err() {
             // Half of a change was made: nobody knows what this node's partitions are.
             tracing::error!("the metadata could not be followed");
             std::process::abort();
         }
+        broker.followed.send_replace(());
     }
 }
 

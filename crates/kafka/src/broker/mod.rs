@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use polyport_base::Clock;
 use polyport_kafka_codec::ErrorCode;
-use polyport_partitions::Store;
+use polyport_partitions::{Role, Store};
 use polyport_storage::OsDisk;
 use polyport_tree::client::Client;
 use tokio::sync::watch;
@@ -36,6 +36,24 @@ pub(crate) fn draw() -> i32 {
     i32::from_le_bytes(bytes)
 }
 
+/// How many replicas a partition may have: followers do not fetch from leaders yet, so that more would
+/// be promises that nothing keeps.
+const REPLICAS: usize = 1;
+
+/// Refuses what would need more replicas than there can be.
+///
+/// # Errors
+/// `InvalidReplicationFactor`.
+pub(crate) fn check_replicas(wanted: usize) -> Result<(), TopicError> {
+    match wanted <= REPLICAS {
+        true => Ok(()),
+        false => Err(TopicError::InvalidReplicationFactor(format!(
+            "Replication factor: {wanted} larger than what Polyport keeps so far: {REPLICAS} (records \
+             are not replicated between nodes yet)"
+        ))),
+    }
+}
+
 /// One node's Kafka.
 pub struct Broker {
     pub(crate) settings: Settings,
@@ -50,6 +68,8 @@ pub struct Broker {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) stats: Stats,
     pub(crate) draining: watch::Sender<bool>,
+    /// Told whenever this node's partitions have followed a change of the metadata.
+    followed: watch::Sender<()>,
     /// In the order in which they end.
     running: parking_lot::Mutex<Option<(Registration, Controller, start::Tasks)>>,
 }
@@ -79,13 +99,34 @@ impl Broker {
         let _ = self.draining.subscribe().wait_for(|draining| *draining).await;
     }
 
+    /// Returns when every partition of a topic has a leader and answers, as far as this node leads it;
+    /// at once if the topic is gone. There is no limit of time: wrap it in one.
+    pub(crate) async fn served(&self, topic: &str) {
+        self.topics.led(topic).await;
+        let mut followed = self.followed.subscribe();
+        while !self.serves(topic) {
+            // The sender is this one.
+            let _ = followed.changed().await;
+        }
+    }
+
+    fn serves(&self, topic: &str) -> bool {
+        let image = self.images.current();
+        let Some(found) = image.topic(topic) else { return true };
+        let ours = self.settings.broker_id;
+        let mut led = found.numbered().filter(|(_, partition)| partition.leader() == Some(ours));
+        led.all(|(number, _)| {
+            let here = self.store.partition(topic, number);
+            here.is_some_and(|here| here.status().is_ok_and(|status| status.role == Role::Leader))
+        })
+    }
+
     /// Makes a topic with the broker's defaults, unless it is there.
     ///
     /// # Errors
     /// See [`TopicError`].
     pub(crate) async fn ensure(&self, topic: &str) -> Result<(), TopicError> {
-        let nodes = self.client.replica().status().borrow().members.len();
-        self.topics.ensure(topic, nodes).await
+        self.topics.ensure(topic, REPLICAS).await
     }
 
     fn flag(&self, name: &str) -> bool {
@@ -100,6 +141,11 @@ impl Broker {
     /// `delete.topic.enable`.
     pub(crate) fn deletes_topics(&self) -> bool {
         self.flag("delete.topic.enable")
+    }
+
+    /// What this node knows of the cluster.
+    pub fn image(&self) -> Arc<crate::metadata::image::Image> {
+        self.images.current()
     }
 
     /// Counts and sizes, for the metrics page.

@@ -97,6 +97,7 @@ impl Broker {
             transactions,
             stats: Stats::default(),
             draining: watch::channel(false).0,
+            followed: watch::channel(()).0,
             running: Mutex::new(None),
         });
         broker.tell_strays(&image);

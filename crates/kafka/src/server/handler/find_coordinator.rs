@@ -1,5 +1,7 @@
 //! FindCoordinator: who coordinates a group or a transactional id.
 
+use std::time::Duration;
+
 use polyport_kafka_codec::ErrorCode;
 use polyport_kafka_codec::messages::find_coordinator_response::Coordinator;
 use polyport_kafka_codec::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
@@ -10,6 +12,9 @@ use crate::server::dispatch::Call;
 
 /// The first version that asks for several at once.
 const FIRST_VERSION_OF_MANY: i16 = 4;
+
+/// How long a topic that was just made may take to be led before the client is told to come back.
+const SERVED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Answers the request.
 pub(in crate::server) async fn handle(
@@ -60,6 +65,8 @@ async fn find(call: &Call, key: &str, kind: i8) -> Result<(i32, String, i32), Er
     // With too few brokers the topic cannot be made yet.
     let made = broker.ensure(topic).await;
     made.map_err(|_| ErrorCode::CoordinatorNotAvailable)?;
+    // Whoever is sent here should find the coordinator at work.
+    let _ = tokio::time::timeout(SERVED_WITHIN, broker.served(topic)).await;
     let image = broker.images.current();
     let found = image.topic(topic).ok_or(ErrorCode::CoordinatorNotAvailable)?;
     let count = i32::try_from(found.partitions.len()).unwrap_or(i32::MAX);

@@ -71,7 +71,7 @@ async fn create(broker: &Broker, topic: &str) -> Result<(), TopicError> {
     }
     broker.ensure(topic).await?;
     // Without leaders the client asks again.
-    let _ = tokio::time::timeout(LED_WITHIN, broker.topics.led(topic)).await;
+    let _ = tokio::time::timeout(LED_WITHIN, broker.served(topic)).await;
     Ok(())
 }
 
