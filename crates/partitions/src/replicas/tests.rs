@@ -234,7 +234,8 @@ impl Cluster {
         let most = self.rng.below(4) as usize;
         let mut log = std::mem::take(&mut self.copy(id).log);
         let of = self.copy(leader);
-        if let Some(set) = of.leads.as_mut().filter(|set| set.leader_epoch() == heard.leader_epoch) {
+        if let Some(set) = of.leads.as_mut().filter(|set| set.leader_epoch() == heard.leader_epoch)
+        {
             // Up to where both have the same.
             let same = log.iter().zip(&of.log).take_while(|(a, b)| a == b).count();
             log.truncate(same);
@@ -305,7 +306,9 @@ impl Cluster {
     fn committed_by(&mut self, id: BrokerId) {
         let Copy { log, leads, high_watermark, .. } = &mut self.copies[id as usize - 1];
         let Some(set) = leads else { return };
-        assert!(set.high_watermark() >= *high_watermark && set.high_watermark() <= log.len() as i64);
+        assert!(
+            set.high_watermark() >= *high_watermark && set.high_watermark() <= log.len() as i64
+        );
         *high_watermark = set.high_watermark();
         let below = &log[..*high_watermark as usize];
         let both = below.len().min(self.committed.len());

@@ -5,6 +5,8 @@ mod describe;
 mod open;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_crash;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -222,7 +222,14 @@ impl<D: Disk> Shared<D> {
                 Err(Refused::Storage)
             }
         };
-        self.insert(Partition::new(of, topic_id, dir.clone(), self.local(), config, log));
+        let unflushed = log.as_ref().map_or(0, Log::unflushed_bytes);
+        let partition = Partition::new(of, topic_id, dir.clone(), self.local(), config, log);
+        if unflushed > 0 {
+            // Found after a crash. Nobody waits for it to be durable, but it is to be soon.
+            dir.add_unflushed(unflushed);
+            partition.queue_flush();
+        }
+        self.insert(partition);
     }
 
     /// Closes all partitions of a directory. Says whether it ended clean.

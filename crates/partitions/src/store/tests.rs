@@ -37,8 +37,12 @@ fn partitions_come_back_after_a_clean_stop_and_after_a_crash() {
         assert_eq!(opened.unclean_dirs.is_empty(), clean);
         assert_eq!(opened.scanned_bytes == 0, clean);
         assert!(opened.cut.is_empty() && opened.failed_partitions.is_empty());
+        second.flush_step(0, NOW);
+        assert!(!second.0.dirs[0].has_excess());
         for number in 0..5 {
             let partition = second.partition("t", number).unwrap();
+            let durable = partition.with_log(|log| log.recovery_point() == log.log_end_offset());
+            assert!(durable.unwrap(), "what was found is synced first");
             assert_eq!(partition.topic_id(), Some(ID));
             partition.set_state(&alone(1), NOW).unwrap();
             assert_eq!(consume(&partition, 0), ["a", "b", "c"]);

@@ -419,10 +419,25 @@ fn a_killed_process_scans_only_beyond_the_recovery_point() {
     drop(log);
     disk.kill();
     let points = OpenPoints { recovery_point, ..OpenPoints::default() };
-    let (log, recovered) = open_with(&disk, config, points);
+    let syncs = disk.syncs();
+    let (mut log, recovered) = open_with(&disk, config.clone(), points);
     assert_eq!(values(&log, 0, 1 << 20), all);
     assert!(recovered.scanned_bytes > 0 && recovered.scanned_bytes < 4000, "{recovered:?}");
+    // A start does not wait for what the flusher can do.
+    assert_eq!(log.recovery_point(), recovery_point);
+    assert!(log.unflushed_bytes() > 0 && log.flush_due().is_none());
+    log.flush().unwrap();
     assert_eq!(log.recovery_point(), 110);
+    drop(log);
+    disk.crash(3);
+    let points = OpenPoints { recovery_point: 110, ..OpenPoints::default() };
+    let (log, recovered) = open_with(&disk, config, points);
+    assert_eq!(values(&log, 0, 1 << 20), all);
+    assert_eq!(recovered, Recovered::default(), "there was nothing to look at");
+    let greatest = log.find_max_timestamp().unwrap().unwrap();
+    assert_eq!((greatest.timestamp, greatest.offset), (1109, 109));
+    drop(log);
+    assert!(disk.syncs() - syncs < 10, "{}", disk.syncs() - syncs);
 }
 
 #[test]
