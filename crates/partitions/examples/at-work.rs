@@ -73,13 +73,16 @@ fn make(
     count: i32,
 ) -> Result<Vec<Arc<Partition<OsDisk>>>, Box<dyn std::error::Error>> {
     let config = Arc::new(TopicConfig::default());
+    let of = |partition| TopicPartition { topic: "measured".into(), partition };
+    let wanted: Vec<_> =
+        (0..count).map(|number| (of(number), TopicId([1; 16]), config.clone())).collect();
     let mut made = Vec::new();
-    for partition in 0..count {
-        let of = TopicPartition { topic: "measured".into(), partition };
-        let partition = store.create(&of, TopicId([1; 16]), &config, true)?;
+    for (_, partition) in store.create_all(&wanted, true) {
+        let partition = partition?;
         lead(&partition)?;
         made.push(partition);
     }
+    made.sort_unstable_by_key(|partition| partition.of().partition);
     Ok(made)
 }
 
@@ -195,7 +198,8 @@ fn bench(dir: &str, seconds: u64) -> Outcome {
         0
     });
     let begun = Instant::now();
-    println!("closed in {:?}, {} directories failed", begun.elapsed(), store.close());
+    let failed = store.close();
+    println!("closed in {:?}, {failed} directories failed", begun.elapsed());
     Ok(())
 }
 

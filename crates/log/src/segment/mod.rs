@@ -272,7 +272,8 @@ impl<D: Disk> Segment<D> {
         mut visit: impl FnMut(&Header, u64) -> Result<bool, LogError>,
     ) -> Result<(), LogError> {
         let mut position = self.position_of(offset)?;
-        let mut buffer = vec![0; 64 * 1024];
+        // Only headers are looked at: of large batches the rest need not be read.
+        let mut buffer = [0; SHORT];
         let mut window = Window::new(&*self.log, &mut buffer, self.size);
         loop {
             match window.header(position) {

@@ -91,6 +91,32 @@ fn partitions_go_where_there_are_fewest() {
 }
 
 #[test]
+fn many_are_made_synced_and_closed_at_once() {
+    let disk = SimDisk::new();
+    let many = Settings { io_threads_per_dir: 5, ..settings(&["/a", "/b"]) };
+    let (store, _) = open(&disk, many);
+    let durable = with_log(|log| log.flush_messages = 1);
+    let wanted: Vec<_> = (0..40).map(|number| (of(number), ID, durable.clone())).collect();
+    let made = store.create_all(&wanted, true);
+    assert_eq!(made.len(), 40);
+    for (of, partition) in made {
+        let partition = partition.unwrap();
+        assert_eq!(*partition.of(), of);
+        partition.set_state(&alone(0), NOW).unwrap();
+        append(&partition, &["a"]).unwrap();
+    }
+    assert!(store.log_dirs().iter().all(|dir| dir.partitions.len() == 20));
+    for dir in 0..2 {
+        store.flush_step(dir, NOW);
+    }
+    for partition in store.partitions() {
+        assert_eq!(partition.with_log(|log| log.recovery_point()).unwrap(), 1);
+    }
+    assert_eq!(store.close(), 0);
+    assert_eq!(open(&disk, settings(&["/a", "/b"])).1.partitions, 40);
+}
+
+#[test]
 fn a_deleted_partition_is_gone_and_a_new_one_begins_anew() {
     for crash in [None, Some(1), Some(2), Some(3)] {
         let disk = SimDisk::new();
@@ -338,6 +364,59 @@ fn the_background_threads_do_the_work_and_end() {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(wait.done()).unwrap();
     assert_eq!(store.close(), 0);
     assert_eq!(partition.failure(), Some(Refused::Gone));
+}
+
+/// Fetches whose wait would end by a timeout only, and the appends they wait for, on threads of their
+/// own: one wake-up that is lost, and the test does not end in time.
+#[test]
+fn no_fetch_sleeps_while_there_are_records() {
+    const PARTITIONS: i32 = 3;
+    const RECORDS: usize = 400;
+    let store = store(&SimDisk::new());
+    (0..PARTITIONS).for_each(|number| drop(led(&store, number, &config())));
+    let consume_all = || {
+        let waiter = FetchWaiter::new();
+        let mut offsets = [0_i64; PARTITIONS as usize];
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        while offsets.iter().sum::<i64>() < (RECORDS * PARTITIONS as usize) as i64 {
+            let mut answers = Vec::new();
+            for (at, offset) in offsets.iter_mut().enumerate() {
+                let partition = store.partition("t", at as i32).unwrap();
+                let read = Read::consumer(*offset, 1 << 20, Isolation::HighWatermark);
+                let answer = partition.read(&read).unwrap();
+                // Every record is a batch of its own.
+                if answer.bytes() > 0 {
+                    *offset = answer.fetched.high_watermark;
+                }
+                answers.push((partition, answer));
+            }
+            if answers.iter().all(|(_, answer)| answer.bytes() == 0) {
+                let round = waiter.begin(1);
+                for (partition, answer) in &answers {
+                    let seen = answer.seen(Isolation::HighWatermark);
+                    partition.wait_beyond(seen, Isolation::HighWatermark, &waiter, round);
+                }
+                let ready = async {
+                    let most = std::time::Duration::from_secs(60);
+                    tokio::time::timeout(most, waiter.ready()).await.unwrap();
+                };
+                runtime.block_on(ready);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        (0..4).for_each(|_| drop(scope.spawn(consume_all)));
+        for number in 0..PARTITIONS {
+            let store = &store;
+            scope.spawn(move || {
+                let partition = store.partition("t", number).unwrap();
+                for _ in 0..RECORDS {
+                    append(&partition, &["a"]).unwrap();
+                    std::thread::yield_now();
+                }
+            });
+        }
+    });
 }
 
 /// Directories `/a` and others on disks of their own.
