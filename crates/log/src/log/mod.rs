@@ -20,7 +20,7 @@ use polyport_storage::Disk;
 pub use append::{AppendError, Appended, Checked, check_for_leader};
 pub use flush::Flush;
 pub use offsets::{FoundTimestamp, Start};
-pub use read::{Fetched, Isolation, ReadError};
+pub use read::{Fetched, Isolation, LaterRead, PlannedRead, ReadError};
 pub use recover::{OpenPoints, Recovered};
 pub use retention::Removed;
 

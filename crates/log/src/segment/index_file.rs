@@ -26,6 +26,22 @@ pub(crate) struct IndexFile<D: Disk, const N: usize> {
     sealed: bool,
 }
 
+/// Derived, it would ask for files that can be cloned.
+impl<D: Disk, const N: usize> Clone for IndexFile<D, N> {
+    fn clone(&self) -> Self {
+        IndexFile {
+            disk: self.disk.clone(),
+            path: self.path.clone(),
+            file: self.file.clone(),
+            written: self.written,
+            pending: self.pending.clone(),
+            last: self.last,
+            dirty: self.dirty,
+            sealed: self.sealed,
+        }
+    }
+}
+
 impl<D: Disk, const N: usize> IndexFile<D, N> {
     pub fn create(disk: &D, path: &Path) -> Result<Self, LogError> {
         let file = disk.create(path).map_err(io_error("create", path))?;
@@ -76,6 +92,11 @@ impl<D: Disk, const N: usize> IndexFile<D, N> {
                 Ok(Arc::new(file))
             }
         }
+    }
+
+    /// Keeps the file open.
+    pub fn hold(&mut self) -> Result<(), LogError> {
+        self.held().map(|_| ())
     }
 
     /// The file, which stays open.

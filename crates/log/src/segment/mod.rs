@@ -140,6 +140,19 @@ impl<D: Disk> Segment<D> {
         Ok((segment, broken))
     }
 
+    /// The segment as it is, for a reader that goes on when the log changes. Its files are open, as
+    /// their names may come to be those of others.
+    pub fn for_reading(&self) -> Result<Self, LogError> {
+        Ok(Segment {
+            dir: self.dir.clone(),
+            log: self.log.clone(),
+            offsets: self.offsets.for_reading()?,
+            times: self.times.clone(),
+            txns: self.txns.emptied(),
+            ..*self
+        })
+    }
+
     pub fn path(&self) -> PathBuf {
         name::file(&self.dir, self.base, name::LOG)
     }

@@ -78,9 +78,15 @@ impl<D: Disk> Store<D> {
     }
 
     /// Why [`Store::partition`] does not find one that should be here: `Storage` if it may be in a
-    /// directory that is offline, `Gone` if not.
+    /// directory that is offline, `NotLeader` if the store is closed, `Gone` otherwise.
     pub fn why_missing(&self) -> Refused {
-        if self.0.has_offline_dir() { Refused::Storage } else { Refused::Gone }
+        if self.0.stopping.load(Ordering::Acquire) {
+            Refused::NotLeader
+        } else if self.0.has_offline_dir() {
+            Refused::Storage
+        } else {
+            Refused::Gone
+        }
     }
 
     /// All partitions that are here, in no order.

@@ -92,7 +92,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// Stops the background work, makes everything durable and notes that the stop was clean. Every
-    /// partition is `Gone` then. Says in how many directories something went wrong; these recover at
+    /// partition answers `NotLeader` then, so that clients ask again. Says in how many directories something went wrong; these recover at
     /// the next start.
     pub fn close(&self) -> usize {
         self.stop_threads();

@@ -12,7 +12,8 @@ use crate::testing::{
     ID, NOW, TestClock, alone, append, config, consume, led, of, open, settings, store, with_log,
 };
 use crate::{
-    CreateError, FetchWaiter, OpenError, Read, Refused, Settings, Store, TopicConfig, Upkeep,
+    CreateError, FetchWaiter, FollowedLeader, OpenError, PartitionState, Read, Refused, Settings,
+    Store, TopicConfig, Upkeep,
 };
 
 #[test]
@@ -320,6 +321,25 @@ fn segments_that_get_no_more_records_are_synced() {
 }
 
 #[test]
+fn a_followers_segments_are_synced_too() {
+    let leader = led(&store(&SimDisk::new()), 0, &config());
+    for _ in 0..20 {
+        append(&leader, &["0123456789"]).unwrap();
+    }
+    let all = leader.read(&Read::consumer(0, 1 << 20, Isolation::LogEnd)).unwrap();
+    let store = store(&SimDisk::new());
+    let small = with_log(|log| log.segment_bytes = 300);
+    let follower = store.create(&of(0), ID, &small, true).unwrap();
+    follower.set_state(&PartitionState { leader: Some(2), ..alone(0) }, NOW).unwrap();
+    let said = FollowedLeader { epoch: 0, high_watermark: 20, log_start: 0 };
+    let bytes = all.fetched.range.unwrap().read().unwrap();
+    follower.append_as_follower(&bytes, said, NOW).unwrap();
+    follower.with_log(|log| assert!(log.has_unflushed_segment())).unwrap();
+    store.flush_step(0, NOW);
+    follower.with_log(|log| assert!(!log.has_unflushed_segment())).unwrap();
+}
+
+#[test]
 fn what_a_crash_could_lose_is_bounded() {
     let disk = SimDisk::new();
     let (store, _) = open(&disk, Settings { unflushed_limit_bytes: 2000, ..settings(&["/a"]) });
@@ -363,7 +383,10 @@ fn the_background_threads_do_the_work_and_end() {
     let wait = partition.append(&mut bytes, options, NOW).unwrap().wait.unwrap();
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(wait.done()).unwrap();
     assert_eq!(store.close(), 0);
-    assert_eq!(partition.failure(), Some(Refused::Gone));
+    assert_eq!(
+        (partition.failure(), store.why_missing()),
+        (Some(Refused::NotLeader), Refused::NotLeader)
+    );
 }
 
 /// Fetches whose wait would end by a timeout only, and the appends they wait for, on threads of their
