@@ -51,7 +51,7 @@ pub enum PlannedRead<D: Disk> {
     /// Nothing is left to do.
     Done(Fetched<D::File>),
     /// The records are in a segment that gets no more: they may be looked for while others append.
-    Later(LaterRead<D>),
+    Later(Box<LaterRead<D>>),
 }
 
 /// See [`PlannedRead::Later`].
@@ -123,7 +123,7 @@ impl<D: Disk> Log<D> {
             let segment = self.segments[at].for_reading()?;
             let fetched = self.empty_answer(offset);
             let later = LaterRead { segment, offset, max_bytes, at_least_one, fetched };
-            return Ok(PlannedRead::Later(later));
+            return Ok(PlannedRead::Later(Box::new(later)));
         }
         self.read(offset, max_bytes, at_least_one, isolation).map(PlannedRead::Done)
     }
