@@ -204,15 +204,20 @@ impl<D: Disk> LogDir<D> {
         config: LogConfig,
         now: Millis,
     ) -> Result<(Log<D>, Recovered), LogError> {
+        let path = self.path.join(of.dir_name());
+        Log::open(self.disk.clone(), &path, config, self.open_points(of), now)
+    }
+
+    /// What the checkpoints say of a partition.
+    pub fn open_points(&self, of: &TopicPartition) -> OpenPoints {
         let point =
             |points: &BTreeMap<TopicPartition, i64>| points.get(of).copied().unwrap_or(0).max(0);
-        let points = OpenPoints {
+        OpenPoints {
             recovery_point: point(&self.recovery_points),
             log_start: point(&self.log_starts),
             high_watermark: point(&self.high_watermarks),
             clean: self.clean,
-        };
-        Log::open(self.disk.clone(), &self.path.join(of.dir_name()), config, points, now)
+        }
     }
 
     /// Takes over a log's offsets, for the next [`LogDir::checkpoint`].

@@ -45,9 +45,9 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// Whether the disk is full, and nothing else is wrong.
-    pub fn is_full(&self) -> bool {
-        matches!(self, LogError::Io { source, .. } if polyport_storage::disk::is_full(source))
+    /// Whether nothing is wrong but that space, descriptors or memory are short.
+    pub fn is_shortage(&self) -> bool {
+        matches!(self, LogError::Io { source, .. } if polyport_storage::disk::is_shortage(source))
     }
 }
 

@@ -22,6 +22,7 @@
 //! | `.kafka_cleanshutdown` | there after a clean stop |
 //! | `<topic>-<partition>/` | a partition |
 //! | `<topic>-<partition>.<id>-delete/` | a partition that is being removed |
+//! | `<topic>-<partition>.<id>-stray/` | one that nobody knew, left for an operator |
 //!
 //! In a partition's directory; offsets in names have 20 digits:
 //!
@@ -44,7 +45,8 @@
 //! Records are written without syncing; `flush.messages`, `flush.ms` and the caller decide when to
 //! sync. Below the recovery point, records and index entries are durable and are not read at a start.
 //! From there on every batch is checked, and the log ends where the first bad one begins: what was
-//! flushed is always there, and what is there is a prefix of what was appended. Truncation syncs at
+//! flushed is always there, and what is there is a prefix of what was appended. What is found valid
+//! is as durable as it was: a start syncs nothing that the next flush can sync. Truncation syncs at
 //! once, so that old records cannot come back in the place of new ones.
 //!
 //! Different from Kafka: a start reads from the last index entry below the recovery point, not the
@@ -75,8 +77,8 @@ pub use config::{Compression, Inspect, LogConfig};
 pub use dir::{LogDir, LogDirError};
 pub use error::{LogError, OffsetOutOfRange};
 pub use log::{
-    AppendError, Appended, Checked, Fetched, Flush, FoundTimestamp, Isolation, Log, OpenPoints,
-    ReadError, Recovered, Removed, Start, check_for_leader,
+    AppendError, Appended, Checked, Fetched, Flush, FoundTimestamp, Isolation, LaterRead, Log,
+    OpenPoints, PlannedRead, ReadError, Recovered, Removed, Start, check_for_leader,
 };
 pub use segment::{AbortedTxn, FileRange, TimestampOffset};
 

@@ -56,7 +56,8 @@ impl<D: Disk> Dir<D> {
     /// with one partition's files is that partition's trouble.
     pub fn failed(&self, error: &LogError) {
         let LogError::Io { source, .. } = error else { return };
-        if error.is_full() {
+        // Nor is it the disk's fault when descriptors are short.
+        if error.is_shortage() {
             return;
         }
         let why = format!("{error}: {source}");

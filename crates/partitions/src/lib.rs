@@ -28,8 +28,8 @@
 //! Nothing is lost between the read and the wait: who has seen less than there is, is ready at once.
 //!
 //! # Threads
-//! `log-flush-N`, one a log directory, syncs. `log-upkeep` writes checkpoints, applies retention,
-//! forgets producers and removes files. `log-clean-N` compacts. None of them holds a partition's lock
+//! `part-flush-N`, one a log directory, syncs. `part-upkeep` writes checkpoints, applies retention,
+//! forgets producers and removes files. `part-clean-N` compacts. None of them holds a partition's lock
 //! while it syncs or rewrites. A simulation calls the steps itself and starts no thread.
 //!
 //! # Different from Kafka
@@ -46,6 +46,7 @@
 
 mod dir;
 pub mod error;
+mod parallel;
 mod partition;
 pub mod replicas;
 mod settings;

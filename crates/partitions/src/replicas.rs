@@ -69,6 +69,24 @@ pub struct Follower {
     alive: bool,
 }
 
+/// Before all other times.
+const NEVER: Millis = Millis(i64::MIN);
+
+impl Follower {
+    fn unknown(id: BrokerId, state: &PartitionState, now: Millis) -> Self {
+        Follower {
+            id,
+            log_end: -1,
+            log_start: -1,
+            // One that is not in sync does not hold the high watermark back.
+            caught_up: if state.isr.contains(&id) { now } else { NEVER },
+            last_fetch: NEVER,
+            leader_end_at_fetch: i64::MAX,
+            alive: true,
+        }
+    }
+}
+
 /// The replicas of a partition in one term of its leader.
 #[derive(Clone, Debug)]
 pub struct ReplicaSet {
@@ -177,8 +195,8 @@ impl ReplicaSet {
         alive.map(|follower| follower.log_start).fold(local_start, i64::min)
     }
 
-    /// Takes what the metadata say now, unless it is older than what is known. In the same leader
-    /// epoch followers keep their offsets.
+    /// Takes what the metadata say now, unless it is older than what is known. Within a leader epoch
+    /// followers keep their offsets.
     pub fn update(&mut self, state: &PartitionState, now: Millis) -> bool {
         if state.partition_epoch < self.partition_epoch || state.leader_epoch < self.leader_epoch {
             return false;
@@ -187,11 +205,10 @@ impl ReplicaSet {
             self.leader_epoch = state.leader_epoch;
             self.epoch_start = self.local_end;
             for follower in &mut self.followers {
-                // Elected again: until it fetches it stays as in sync as it was.
-                let in_sync = state.isr.contains(&follower.id);
-                follower.caught_up = if in_sync { now } else { Millis(0) };
-                follower.last_fetch = follower.caught_up;
-                follower.leader_end_at_fetch = self.local_end;
+                // Another may have led meanwhile without this one hearing of it, and followers
+                // may have truncated: what they have they must say anew.
+                let alive = follower.alive;
+                *follower = Follower { alive, ..Follower::unknown(follower.id, state, now) };
             }
         }
         // With a newer state, what was proposed is written or can never be. The same state again says
@@ -216,16 +233,7 @@ impl ReplicaSet {
         others.dedup();
         let followers = others.into_iter().map(|id| {
             let known = self.followers.iter().find(|follower| follower.id == id).copied();
-            known.unwrap_or_else(|| Follower {
-                id,
-                log_end: -1,
-                log_start: -1,
-                // One that is not in sync does not hold the high watermark back.
-                caught_up: if state.isr.contains(&id) { now } else { Millis(0) },
-                last_fetch: Millis(0),
-                leader_end_at_fetch: -1,
-                alive: true,
-            })
+            known.unwrap_or_else(|| Follower::unknown(id, state, now))
         });
         self.followers = followers.collect();
     }
@@ -257,7 +265,7 @@ impl ReplicaSet {
         }
         follower.log_end = fetch.offset;
         follower.log_start = fetch.log_start;
-        follower.leader_end_at_fetch = follower.leader_end_at_fetch.max(fetch.leader_end);
+        follower.leader_end_at_fetch = fetch.leader_end;
         follower.last_fetch = now;
         self.advance(now);
         true

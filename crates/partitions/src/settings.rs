@@ -29,6 +29,10 @@ pub struct Settings {
     pub producer_expiration_check_interval_ms: i64,
     /// `log.cleaner.*`; `None` if `log.cleaner.enable` is false.
     pub cleaner: Option<CleanerSettings>,
+    /// Polyport's own: how many threads make, sync or close partitions of a directory at once where
+    /// many wait, because a file system makes many durable in little more time than one. A simulation
+    /// has 1, and no threads.
+    pub io_threads_per_dir: usize,
     /// Polyport's own: most bytes of records in a directory that may not be durable. A start after a
     /// crash reads no more than about this. What is beyond is synced in the background.
     pub unflushed_limit_bytes: u64,
@@ -58,6 +62,7 @@ impl Default for Settings {
             high_watermark_checkpoint_interval_ms: 5_000,
             producer_expiration_check_interval_ms: 600_000,
             cleaner: Some(CleanerSettings::default()),
+            io_threads_per_dir: 8,
             unflushed_limit_bytes: 2 << 30,
         }
     }

@@ -34,6 +34,7 @@ pub fn settings(dirs: &[&str]) -> Settings {
         broker_id: 1,
         cluster_id: "c".into(),
         log_dirs: dirs.iter().map(PathBuf::from).collect(),
+        io_threads_per_dir: 1,
         ..Settings::default()
     }
 }

@@ -79,7 +79,7 @@ impl<D: Disk> Log<D> {
             return Ok(None);
         }
         if let Err(error) = self.epochs.store_below(self.log_end) {
-            return Err(if error.is_full() { error } else { self.poisoned(error) });
+            return Err(if error.is_shortage() { error } else { self.poisoned(error) });
         }
         let mut files = Vec::new();
         // The segment before may have got its last index entries when it was sealed.

@@ -20,7 +20,7 @@ use polyport_storage::Disk;
 pub use append::{AppendError, Appended, Checked, check_for_leader};
 pub use flush::Flush;
 pub use offsets::{FoundTimestamp, Start};
-pub use read::{Fetched, Isolation, ReadError};
+pub use read::{Fetched, Isolation, LaterRead, PlannedRead, ReadError};
 pub use recover::{OpenPoints, Recovered};
 pub use retention::Removed;
 
@@ -52,7 +52,8 @@ pub struct Log<D: Disk> {
     producers: ProducerState,
     /// Offsets of the snapshots on the disk, ascending.
     snapshots: Vec<i64>,
-    /// The last of them may not be durable.
+    /// The last of them was written by this process and not synced. One that a crash has left may not
+    /// be durable either: a torn one is recognised, and an older one and more records do as well.
     snapshot_dirty: bool,
     /// Names were made that no sync of the directory has covered.
     names_dirty: bool,

@@ -50,7 +50,8 @@ impl<D: Disk> Log<D> {
     /// Writes a snapshot as of the log's end, without syncing it: recovery recognises a torn one.
     pub(super) fn take_snapshot(&mut self) -> Result<(), LogError> {
         let offset = self.producers.end_offset();
-        if self.snapshots.last() == Some(&offset) {
+        // Without records there are no producers.
+        if self.snapshots.last() == Some(&offset) || offset <= self.segments[0].base {
             return Ok(());
         }
         let path = self.file(offset, name::SNAPSHOT);

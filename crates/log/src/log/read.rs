@@ -4,7 +4,7 @@ use polyport_storage::Disk;
 
 use super::Log;
 use crate::error::{LogError, OffsetOutOfRange};
-use crate::segment::{AbortedTxn, FileRange};
+use crate::segment::{AbortedTxn, FileRange, Segment};
 
 /// How far a reader may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,89 @@ pub enum ReadError {
     Log(#[from] LogError),
 }
 
+/// A read that needs the log no more, or has been done.
+#[derive(Debug)]
+pub enum PlannedRead<D: Disk> {
+    /// Nothing is left to do.
+    Done(Fetched<D::File>),
+    /// The records are in a segment that gets no more: they may be looked for while others append.
+    Later(Box<LaterRead<D>>),
+}
+
+/// See [`PlannedRead::Later`].
+#[derive(Debug)]
+pub struct LaterRead<D: Disk> {
+    segment: Segment<D>,
+    offset: i64,
+    max_bytes: u64,
+    at_least_one: bool,
+    fetched: Fetched<D::File>,
+}
+
+impl<D: Disk> LaterRead<D> {
+    /// Looks for the records, also if the segment was removed or replaced meanwhile. `None` if that
+    /// must be done with the log: nothing is left in this segment, or it cannot be read.
+    pub fn find(mut self) -> Option<Fetched<D::File>> {
+        let end = self.segment.size;
+        let found = self.segment.read(self.offset, self.max_bytes, self.at_least_one, end);
+        let (range, base) = found.ok().flatten()?;
+        self.fetched.base_offset = base;
+        self.fetched.range = (range.len > 0).then_some(range);
+        Some(self.fetched)
+    }
+}
+
 impl<D: Disk> Log<D> {
+    fn empty_answer(&self, offset: i64) -> Fetched<D::File> {
+        Fetched {
+            range: None,
+            base_offset: offset,
+            log_start_offset: self.log_start,
+            high_watermark: self.high_watermark,
+            last_stable_offset: self.last_stable_offset(),
+            aborted: Vec::new(),
+        }
+    }
+
+    /// Where a reader's sight ends.
+    fn upper(&self, offset: i64, isolation: Isolation) -> Result<i64, OffsetOutOfRange> {
+        let (start, end) = (self.log_start, self.log_end);
+        if offset < start || offset > end {
+            return Err(OffsetOutOfRange { offset, start, end });
+        }
+        Ok(match isolation {
+            Isolation::LogEnd => self.log_end,
+            Isolation::HighWatermark => self.high_watermark,
+            Isolation::LastStable => self.last_stable_offset(),
+        })
+    }
+
+    /// As [`Log::read`], but reads what is not likely to be in memory only after the caller has let go
+    /// of the log.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn plan_read(
+        &self,
+        offset: i64,
+        max_bytes: u64,
+        at_least_one: bool,
+        isolation: Isolation,
+    ) -> Result<PlannedRead<D>, ReadError> {
+        let upper = self.upper(offset, isolation)?;
+        let at = self.segment_of(offset);
+        let whole = self.segments.get(at + 1).is_some_and(|next| next.base <= upper);
+        let aborted = isolation == Isolation::LastStable
+            && self.segments[at..].iter().any(|segment| !segment.txns.entries().is_empty());
+        if offset < upper && whole && !aborted {
+            let segment = self.segments[at].for_reading()?;
+            let fetched = self.empty_answer(offset);
+            let later = LaterRead { segment, offset, max_bytes, at_least_one, fetched };
+            return Ok(PlannedRead::Later(Box::new(later)));
+        }
+        self.read(offset, max_bytes, at_least_one, isolation).map(PlannedRead::Done)
+    }
+
     /// Whole batches from the one that holds `offset` on, from one segment: as many as fit
     /// `max_bytes`, one at least if `at_least_one`.
     ///
@@ -58,23 +140,8 @@ impl<D: Disk> Log<D> {
         at_least_one: bool,
         isolation: Isolation,
     ) -> Result<Fetched<D::File>, ReadError> {
-        let (start, end) = (self.log_start, self.log_end);
-        if offset < start || offset > end {
-            return Err(OffsetOutOfRange { offset, start, end }.into());
-        }
-        let upper = match isolation {
-            Isolation::LogEnd => self.log_end,
-            Isolation::HighWatermark => self.high_watermark,
-            Isolation::LastStable => self.last_stable_offset(),
-        };
-        let mut fetched = Fetched {
-            range: None,
-            base_offset: offset,
-            log_start_offset: self.log_start,
-            high_watermark: self.high_watermark,
-            last_stable_offset: self.last_stable_offset(),
-            aborted: Vec::new(),
-        };
+        let upper = self.upper(offset, isolation)?;
+        let mut fetched = self.empty_answer(offset);
         if offset >= upper {
             return Ok(fetched);
         }

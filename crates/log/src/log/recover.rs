@@ -68,7 +68,7 @@ impl<D: Disk> Log<D> {
             epochs,
             producers: ProducerState::default(),
             snapshots,
-            snapshot_dirty: !points.clean,
+            snapshot_dirty: false,
             names_dirty: false,
             unflushed_messages: 0,
             unflushed_bytes: 0,
@@ -97,9 +97,12 @@ impl<D: Disk> Log<D> {
             // A segment that ends at the recovery point may have been sealed after the flush: its
             // last index entries are not covered.
             let beyond = next_base >= points.recovery_point;
-            if broken || (!points.clean && beyond) {
-                let trusted = if broken { *base } else { points.recovery_point };
-                let scanned = segment.recover(trusted)?;
+            let is_last = next_base == i64::MAX;
+            let check = !points.clean
+                && beyond
+                && !(is_last && !broken && segment.is_settled(points.recovery_point)?);
+            if broken || check {
+                let scanned = segment.recover((!broken).then_some(points.recovery_point))?;
                 recovered.scanned_bytes += scanned.bytes;
                 if let Some((bytes, why)) = scanned.cut {
                     recovered.cut = Some((bytes, why.to_string()));
@@ -131,9 +134,18 @@ impl<D: Disk> Log<D> {
             self.restart(points.log_start, now)?.unlink()?;
         }
         self.log_start = points.log_start.max(self.segments[0].base);
-        let all = points.clean || recovered.scanned_bytes > 0 || self.recovery_point > self.log_end;
-        // Recovery has synced what it kept.
-        self.recovery_point = if all { self.log_end } else { points.recovery_point };
+        // What was found beyond the recovery point is valid, but only a flush makes it durable.
+        self.recovery_point = match points.clean {
+            true => self.log_end,
+            false => points.recovery_point.min(self.log_end),
+        };
+        if self.log_end > self.recovery_point {
+            self.unflushed_bytes = recovered.scanned_bytes;
+            self.unflushed_since = Some(now);
+        }
+        // A segment that was begun after the last flush may not have a durable name.
+        let begun = self.segments.len() > 1 && self.active().base >= self.recovery_point;
+        self.names_dirty = !points.clean && (begun || self.log_end > self.recovery_point);
         self.recover_epochs(points, epochs_found)?;
         self.load_producers()?;
         self.set_high_watermark(points.high_watermark);

@@ -11,25 +11,58 @@ use crate::error::{LogError, io_error};
 /// Pending bytes at which they are written.
 const PAGE_BYTES: usize = 4096;
 
+/// The file is open only while it is written: most segments get no more records and are seldom
+/// searched, and of a broker with many the indexes would be most of its open files.
 #[derive(Debug)]
 pub(crate) struct IndexFile<D: Disk, const N: usize> {
+    disk: D,
     path: PathBuf,
-    file: Arc<D::File>,
+    file: Option<Arc<D::File>>,
     /// Entries in the file.
     written: u32,
     pending: Vec<u8>,
     last: Option<[u8; N]>,
     dirty: bool,
+    sealed: bool,
+}
+
+/// Derived, it would ask for files that can be cloned.
+impl<D: Disk, const N: usize> Clone for IndexFile<D, N> {
+    fn clone(&self) -> Self {
+        IndexFile {
+            disk: self.disk.clone(),
+            path: self.path.clone(),
+            file: self.file.clone(),
+            written: self.written,
+            pending: self.pending.clone(),
+            last: self.last,
+            dirty: self.dirty,
+            sealed: self.sealed,
+        }
+    }
 }
 
 impl<D: Disk, const N: usize> IndexFile<D, N> {
     pub fn create(disk: &D, path: &Path) -> Result<Self, LogError> {
         let file = disk.create(path).map_err(io_error("create", path))?;
-        let (path, file) = (path.to_path_buf(), Arc::new(file));
-        Ok(IndexFile { path, file, written: 0, pending: Vec::new(), last: None, dirty: false })
+        Ok(Self::new(disk, path, Some(Arc::new(file))))
     }
 
-    /// Opens the file; `None` if it is not there or its length is none of an index.
+    fn new(disk: &D, path: &Path, file: Option<Arc<D::File>>) -> Self {
+        let (disk, path) = (disk.clone(), path.to_path_buf());
+        IndexFile {
+            disk,
+            path,
+            file,
+            written: 0,
+            pending: Vec::new(),
+            last: None,
+            dirty: false,
+            sealed: false,
+        }
+    }
+
+    /// Looks at the file; `None` if it is not there or its length is none of an index.
     pub fn open(disk: &D, path: &Path) -> Result<Option<Self>, LogError> {
         let file = match disk.open(path) {
             Ok(file) => file,
@@ -41,14 +74,36 @@ impl<D: Disk, const N: usize> IndexFile<D, N> {
             return Ok(None);
         }
         let Ok(written) = u32::try_from(len / N as u64) else { return Ok(None) };
-        let (path, file) = (path.to_path_buf(), Arc::new(file));
-        let mut index =
-            IndexFile { path, file, written, pending: Vec::new(), last: None, dirty: false };
+        let mut index = Self::new(disk, path, None);
+        index.written = written;
         index.last = match written {
             0 => None,
-            some => Some(index.get(some - 1)?),
+            some => Some(index.get_from(&file, some - 1)?),
         };
         Ok(Some(index))
+    }
+
+    /// The file, opened if it is not.
+    fn handle(&self) -> Result<Arc<D::File>, LogError> {
+        match &self.file {
+            Some(file) => Ok(file.clone()),
+            None => {
+                let file = self.disk.open(&self.path).map_err(io_error("open", &self.path))?;
+                Ok(Arc::new(file))
+            }
+        }
+    }
+
+    /// Keeps the file open.
+    pub fn hold(&mut self) -> Result<(), LogError> {
+        self.held().map(|_| ())
+    }
+
+    /// The file, which stays open.
+    fn held(&mut self) -> Result<Arc<D::File>, LogError> {
+        let file = self.handle()?;
+        self.file = Some(file.clone());
+        Ok(file)
     }
 
     pub fn len(&self) -> u32 {
@@ -60,13 +115,22 @@ impl<D: Disk, const N: usize> IndexFile<D, N> {
     }
 
     pub fn get(&self, at: u32) -> Result<[u8; N], LogError> {
-        let mut entry = [0; N];
         if at >= self.written {
-            let from = (at - self.written) as usize * N;
-            entry.copy_from_slice(&self.pending[from..from + N]);
-            return Ok(entry);
+            return Ok(self.get_pending(at));
         }
-        let read = self.file.read_full_at(&mut entry, u64::from(at) * N as u64);
+        self.get_from(&*self.handle()?, at)
+    }
+
+    fn get_pending(&self, at: u32) -> [u8; N] {
+        let mut entry = [0; N];
+        let from = (at - self.written) as usize * N;
+        entry.copy_from_slice(&self.pending[from..from + N]);
+        entry
+    }
+
+    fn get_from(&self, file: &D::File, at: u32) -> Result<[u8; N], LogError> {
+        let mut entry = [0; N];
+        let read = file.read_full_at(&mut entry, u64::from(at) * N as u64);
         if read.map_err(io_error("read", &self.path))? < N {
             let gone = std::io::ErrorKind::UnexpectedEof.into();
             return Err(io_error("read", &self.path)(gone));
@@ -82,9 +146,14 @@ impl<D: Disk, const N: usize> IndexFile<D, N> {
         if self.last.as_ref().is_none_or(&holds) {
             return Ok(high);
         }
+        let file = self.handle()?;
         while low < high {
             let middle = low + (high - low) / 2;
-            if holds(&self.get(middle)?) {
+            let entry = match middle < self.written {
+                true => self.get_from(&file, middle)?,
+                false => self.get_pending(middle),
+            };
+            if holds(&entry) {
                 low = middle + 1;
             } else {
                 high = middle;
@@ -109,7 +178,8 @@ impl<D: Disk, const N: usize> IndexFile<D, N> {
             return Ok(());
         }
         let at = u64::from(self.written) * N as u64;
-        self.file.write_at(&self.pending, at).map_err(io_error("write", &self.path))?;
+        let file = self.held()?;
+        file.write_at(&self.pending, at).map_err(io_error("write", &self.path))?;
         self.written += (self.pending.len() / N) as u32;
         self.pending.clear();
         self.dirty = true;
@@ -120,7 +190,7 @@ impl<D: Disk, const N: usize> IndexFile<D, N> {
     pub fn sync(&mut self) -> Result<(), LogError> {
         self.write()?;
         if self.dirty {
-            self.file.sync_data().map_err(io_error("sync", &self.path))?;
+            self.held()?.sync_data().map_err(io_error("sync", &self.path))?;
             self.dirty = false;
         }
         Ok(())
@@ -129,7 +199,15 @@ impl<D: Disk, const N: usize> IndexFile<D, N> {
     /// What must be synced for all entries to be durable; the caller syncs it or gives up the log.
     pub fn take_dirty(&mut self) -> Result<Option<Arc<D::File>>, LogError> {
         self.write()?;
-        Ok(std::mem::take(&mut self.dirty).then(|| self.file.clone()))
+        if !self.dirty {
+            return Ok(None);
+        }
+        let file = self.handle()?;
+        self.dirty = false;
+        if self.sealed {
+            self.file = None;
+        }
+        Ok(Some(file))
     }
 
     /// Keeps the first entries only, durably: later entries will stand in the same places.
@@ -139,7 +217,8 @@ impl<D: Disk, const N: usize> IndexFile<D, N> {
         }
         self.write()?;
         let len = u64::from(keep) * N as u64;
-        self.file.set_len(len).map_err(io_error("truncate", &self.path))?;
+        self.sealed = false;
+        self.held()?.set_len(len).map_err(io_error("truncate", &self.path))?;
         self.written = keep;
         self.last = match keep {
             0 => None,
@@ -149,10 +228,15 @@ impl<D: Disk, const N: usize> IndexFile<D, N> {
         self.sync()
     }
 
-    /// Gives back the memory of pending entries: the segment gets no more.
+    /// Gives back the memory of pending entries and, when all is synced, the open file: the segment
+    /// gets no more.
     pub fn seal(&mut self) -> Result<(), LogError> {
         self.write()?;
         self.pending = Vec::new();
+        self.sealed = true;
+        if !self.dirty {
+            self.file = None;
+        }
         Ok(())
     }
 
@@ -164,9 +248,10 @@ impl<D: Disk, const N: usize> IndexFile<D, N> {
         let mut before: Option<[u8; N]> = None;
         let mut bytes = vec![0; PAGE_BYTES / N * N];
         let mut keep = 0;
+        let file = self.handle()?;
         'all: while keep < self.written {
             let at = u64::from(keep) * N as u64;
-            let read = self.file.read_full_at(&mut bytes, at);
+            let read = file.read_full_at(&mut bytes, at);
             let read = read.map_err(io_error("read", &self.path))?;
             let (entries, _) = bytes[..read].as_chunks::<N>();
             for entry in entries {

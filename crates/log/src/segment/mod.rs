@@ -140,6 +140,19 @@ impl<D: Disk> Segment<D> {
         Ok((segment, broken))
     }
 
+    /// The segment as it is, for a reader that goes on when the log changes. Its files are open, as
+    /// their names may come to be those of others.
+    pub fn for_reading(&self) -> Result<Self, LogError> {
+        Ok(Segment {
+            dir: self.dir.clone(),
+            log: self.log.clone(),
+            offsets: self.offsets.for_reading()?,
+            times: self.times.clone(),
+            txns: self.txns.emptied(),
+            ..*self
+        })
+    }
+
     pub fn path(&self) -> PathBuf {
         name::file(&self.dir, self.base, name::LOG)
     }
@@ -272,7 +285,8 @@ impl<D: Disk> Segment<D> {
         mut visit: impl FnMut(&Header, u64) -> Result<bool, LogError>,
     ) -> Result<(), LogError> {
         let mut position = self.position_of(offset)?;
-        let mut buffer = vec![0; 64 * 1024];
+        // Only headers are looked at: of large batches the rest need not be read.
+        let mut buffer = [0; SHORT];
         let mut window = Window::new(&*self.log, &mut buffer, self.size);
         loop {
             match window.header(position) {

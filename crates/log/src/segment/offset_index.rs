@@ -17,7 +17,7 @@ pub(crate) struct OffsetEntry {
     pub position: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OffsetIndex<D: Disk> {
     base: i64,
     file: IndexFile<D, ENTRY_BYTES>,
@@ -45,6 +45,13 @@ impl<D: Disk> OffsetIndex<D> {
             return Ok(None);
         }
         Ok(Some(OffsetIndex { base, file }))
+    }
+
+    /// The index as it is, with its file open.
+    pub fn for_reading(&self) -> Result<Self, LogError> {
+        let mut index = self.clone();
+        index.file.hold()?;
+        Ok(index)
     }
 
     fn entry(&self, raw: &[u8; ENTRY_BYTES]) -> OffsetEntry {

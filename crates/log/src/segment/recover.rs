@@ -17,13 +17,40 @@ pub(crate) struct Scanned {
 }
 
 impl<D: Disk> Segment<D> {
+    /// Whether the last segment ends at or before `trusted` and its indexes go with it: then nothing
+    /// has to be checked or written.
+    pub fn is_settled(&mut self, trusted: i64) -> Result<bool, LogError> {
+        match self.next_offset() {
+            Ok(next) if next <= trusted => {}
+            Ok(_) | Err(LogError::Corrupt { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let last = self.times.last()?;
+        if last.timestamp >= 0 {
+            // The one entry that no flush may have covered.
+            let mut right = false;
+            self.walk(last.offset, |header, _| {
+                right = header.max_timestamp == last.timestamp
+                    && (header.base_offset..=header.last_offset()).contains(&last.offset);
+                Ok(false)
+            })?;
+            if !right {
+                return Ok(false);
+            }
+        }
+        self.resume()?;
+        Ok(true)
+    }
+
     /// Checks every batch from the last index entry at or before `trusted` on, cuts the segment
     /// before the first that is not valid, and makes the indexes for what is left. What is before
-    /// `trusted` was durable together with its index entries.
-    pub fn recover(&mut self, trusted: i64) -> Result<Scanned, LogError> {
+    /// `trusted` was durable together with its index entries; with `None` there are no index entries,
+    /// and what is made is synced. What comes after `trusted` is not: the next flush does that.
+    pub fn recover(&mut self, trusted: Option<i64>) -> Result<Scanned, LogError> {
+        let from = trusted.unwrap_or(self.base);
         self.offsets.keep_ordered(self.size)?;
         self.times.keep_ordered()?;
-        let mut entry = self.offsets.lookup(trusted)?;
+        let mut entry = self.offsets.lookup(from)?;
         if entry.position > 0 && !self.begins_batch(entry.position, entry.offset)? {
             entry.position = 0;
         }
@@ -91,8 +118,10 @@ impl<D: Disk> Segment<D> {
         };
         self.txns.truncate(next_offset)?;
         self.times.push(self.max_timestamp);
-        self.dirty = true;
-        self.sync()?;
+        self.dirty |= next_offset > from;
+        if trusted.is_none() {
+            self.sync()?;
+        }
         Ok(Scanned { bytes, cut })
     }
 

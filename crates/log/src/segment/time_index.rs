@@ -19,7 +19,7 @@ pub struct TimestampOffset {
     pub offset: i64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TimeIndex<D: Disk> {
     base: i64,
     file: IndexFile<D, ENTRY_BYTES>,

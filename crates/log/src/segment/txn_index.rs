@@ -68,6 +68,11 @@ impl<D: Disk> TxnIndex<D> {
         TxnIndex { disk, path, file: None, entries: Vec::new(), dirty: false }
     }
 
+    /// The same without its entries.
+    pub fn emptied(&self) -> Self {
+        Self::none(&self.disk, &self.path)
+    }
+
     /// Reads the file if there is one, as far as its entries are entries.
     pub fn open(disk: &D, path: &Path) -> Result<Self, LogError> {
         let mut index = Self::none(disk, path);

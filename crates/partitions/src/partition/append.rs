@@ -12,6 +12,7 @@ use super::Partition;
 use super::core::Core;
 use crate::error::{ProduceError, Refused};
 use crate::wait::AckWait;
+use crate::wait::fetch::Progress;
 
 /// What a producer asks for before its records count as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ pub struct AppendAnswer {
 }
 
 /// What the flusher is to do about an append.
-enum Flush {
+pub(super) enum Flush {
     No,
     Now,
     At(Millis),
@@ -94,14 +95,19 @@ impl<D: Disk> Partition<D> {
         let bytes = log.unflushed_bytes() - unflushed;
         let progress = core.settle(before, bytes, now);
         let wait = core.ack_wait(&appended, &options, config.log.flush_messages);
+        let waited_for = wait.as_ref().is_some_and(|wait| wait.durable.is_some());
         let flush = match &core.log {
-            Ok(log) => {
-                self.flush_after(log, wait.as_ref().is_some_and(|wait| wait.durable.is_some()), now)
-            }
+            Ok(log) => self.flush_after(log, waited_for, now),
             Err(_) => Flush::No,
         };
         drop(core);
 
+        self.after_append(progress, bytes, flush);
+        Ok(AppendAnswer { appended, wait })
+    }
+
+    /// What an append causes, once the log is free again.
+    pub(super) fn after_append(self: &Arc<Self>, progress: Progress, bytes: u64, flush: Flush) {
         self.waiters.tell(progress);
         self.dir.add_unflushed(bytes);
         match flush {
@@ -113,10 +119,9 @@ impl<D: Disk> Partition<D> {
                 }
             }
         }
-        Ok(AppendAnswer { appended, wait })
     }
 
-    fn flush_after(&self, log: &Log<D>, waited_for: bool, now: Millis) -> Flush {
+    pub(super) fn flush_after(&self, log: &Log<D>, waited_for: bool, now: Millis) -> Flush {
         if waited_for || log.wants_flush(now) || log.has_unflushed_segment() {
             return Flush::Now;
         }

@@ -71,14 +71,14 @@ impl<D: Disk> Partition<D> {
         }
     }
 
-    /// Closes the log, with everything durable. Returns where it ends. From here on it is `Gone`.
+    /// Closes the log, with everything durable. Returns where it ends. From here on another may lead.
     ///
     /// # Errors
     /// The disk's, and what was wrong before.
     pub(crate) fn close(&self) -> Result<(TopicPartition, i64), Option<LogError>> {
         let _one = self.flushing.lock();
         self.note();
-        let log = self.core.write().take_log(Refused::Gone);
+        let log = self.core.write().take_log(Refused::NotLeader);
         self.waiters.tell(Progress::ALL);
         let log = log.map_err(|_| None)?;
         let end = log.close().map_err(Some)?;

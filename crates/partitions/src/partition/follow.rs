@@ -1,5 +1,7 @@
 //! Following: taking the leader's records, and giving up what it does not have.
 
+use std::sync::Arc;
+
 use polyport_base::Millis;
 use polyport_log::{AppendError, Appended};
 use polyport_storage::Disk;
@@ -27,7 +29,7 @@ impl<D: Disk> Partition<D> {
     /// `FencedEpoch` if the leader is not the one that is followed now; [`ProduceError::Records`] if
     /// the records do not follow this log's end.
     pub fn append_as_follower(
-        &self,
+        self: &Arc<Self>,
         records: &[u8],
         leader: FollowedLeader,
         now: Millis,
@@ -51,9 +53,9 @@ impl<D: Disk> Partition<D> {
         let start = leader.log_start.min(log.high_watermark());
         let _ = log.advance_log_start(start);
         let progress = Core::progress(log, before, bytes, bytes);
+        let flush = self.flush_after(log, false, now);
         drop(core);
-        self.waiters.tell(progress);
-        self.dir.add_unflushed(bytes);
+        self.after_append(progress, bytes, flush);
         Ok(appended)
     }
 

@@ -148,7 +148,7 @@ impl<D: Disk> Partition<D> {
         self.config.read().clone()
     }
 
-    /// Why everything is refused, if it is: `Storage` or `Gone`.
+    /// Why everything is refused, if it is: `Storage`, `Gone`, or `NotLeader` once the store is closed.
     pub fn failure(&self) -> Option<Refused> {
         self.core.read().usable(&self.dir).err()
     }

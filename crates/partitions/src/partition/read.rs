@@ -1,6 +1,6 @@
 //! Reading, and waiting for what is to be read.
 
-use polyport_log::{Fetched, Isolation, ReadError};
+use polyport_log::{Fetched, Isolation, PlannedRead, ReadError};
 use polyport_storage::Disk;
 
 use super::Partition;
@@ -92,13 +92,38 @@ impl<D: Disk> Partition<D> {
             }
         }
         let at_least_one = read.at_least_one && diverging.is_none();
+        let planned = log.plan_read(read.offset, max_bytes, at_least_one, read.isolation);
+        // Old records may have to come from the disk: nobody waits for that.
+        let later = match planned {
+            Ok(PlannedRead::Later(later)) => later,
+            Ok(PlannedRead::Done(fetched)) => {
+                return Ok(ReadAnswer { fetched, log_end_offset, diverging });
+            }
+            Err(error) => {
+                drop(core);
+                return Err(self.read_failed(error));
+            }
+        };
+        drop(core);
+        if let Some(fetched) = later.find() {
+            return Ok(ReadAnswer { fetched, log_end_offset, diverging });
+        }
+        let core = self.core.read();
+        let log = core.usable(&self.dir)?;
+        let log_end_offset = log.log_end_offset();
         match log.read(read.offset, max_bytes, at_least_one, read.isolation) {
             Ok(fetched) => Ok(ReadAnswer { fetched, log_end_offset, diverging }),
-            Err(ReadError::OutOfRange(why)) => Err(why.into()),
-            Err(ReadError::Log(error)) => {
+            Err(error) => {
                 drop(core);
-                Err(self.storage_failed(&error).into())
+                Err(self.read_failed(error))
             }
+        }
+    }
+
+    fn read_failed(&self, error: ReadError) -> FetchError {
+        match error {
+            ReadError::OutOfRange(why) => why.into(),
+            ReadError::Log(error) => self.storage_failed(&error).into(),
         }
     }
 

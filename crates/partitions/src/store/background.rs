@@ -9,6 +9,7 @@ use polyport_storage::Disk;
 
 use super::Store;
 use crate::dir::Dir;
+use crate::parallel;
 use crate::partition::Partition;
 use crate::work::{Doomed, Upkeep};
 
@@ -22,10 +23,9 @@ impl<D: Disk> Store<D> {
             self.0.partitions_in(dir).for_each(|partition| partition.dismiss());
             return None;
         }
-        for partition in work.partitions {
-            // Whoever waits has been told, and so has the log of the process.
-            let _ = partition.flush();
-        }
+        // If it fails, whoever waits has been told, and so has the log of the process.
+        let threads = self.0.settings.io_threads_per_dir;
+        parallel::for_each(&work.partitions, threads, |partition| partition.flush().is_ok());
         if work.excess {
             self.flush_excess(dir);
         }

@@ -5,6 +5,8 @@ mod describe;
 mod open;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_crash;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use std::thread::JoinHandle;
 use parking_lot::{Condvar, Mutex, RwLock};
 use polyport_base::{Clock, Millis};
 use polyport_log::checkpoint::partition_metadata::{self, TopicId};
-use polyport_log::{LogError, TopicPartition};
+use polyport_log::{Log, LogError, TopicPartition};
 use polyport_storage::Disk;
 
 pub use describe::{LogDirStatus, PartitionSize};
@@ -22,6 +24,7 @@ pub use open::Opened;
 
 use crate::dir::Dir;
 use crate::error::{CreateError, Refused};
+use crate::parallel;
 use crate::partition::{Local, Partition};
 use crate::replicas::IsrProposal;
 use crate::settings::{Settings, TopicConfig};
@@ -47,6 +50,7 @@ pub(crate) struct Shared<D: Disk> {
     topics: RwLock<HashMap<String, Topic<D>>>,
     /// Held while a partition is made or deleted, so that one is not made twice.
     making: Mutex<()>,
+    placing: Mutex<()>,
     /// Makes names of deleted directories unlike each other.
     unique: AtomicU64,
     /// Of the cleaner's tables of keys, which nobody outside may know.
@@ -74,9 +78,15 @@ impl<D: Disk> Store<D> {
     }
 
     /// Why [`Store::partition`] does not find one that should be here: `Storage` if it may be in a
-    /// directory that is offline, `Gone` if not.
+    /// directory that is offline, `NotLeader` if the store is closed, `Gone` otherwise.
     pub fn why_missing(&self) -> Refused {
-        if self.0.has_offline_dir() { Refused::Storage } else { Refused::Gone }
+        if self.0.stopping.load(Ordering::Acquire) {
+            Refused::NotLeader
+        } else if self.0.has_offline_dir() {
+            Refused::Storage
+        } else {
+            Refused::Gone
+        }
     }
 
     /// All partitions that are here, in no order.
@@ -99,8 +109,31 @@ impl<D: Disk> Store<D> {
         config: &Arc<TopicConfig>,
         is_new: bool,
     ) -> Result<Arc<Partition<D>>, CreateError> {
+        let _one = self.0.making.lock();
+        self.find_or_make(of, topic_id, config, is_new)
+    }
+
+    /// Does [`Store::create`] for many in little more time than for one. The outcomes are in no order.
+    pub fn create_all(
+        &self,
+        wanted: &[(TopicPartition, TopicId, Arc<TopicConfig>)],
+        is_new: bool,
+    ) -> Vec<(TopicPartition, Result<Arc<Partition<D>>, CreateError>)> {
+        let _one = self.0.making.lock();
+        let threads = self.0.settings.io_threads_per_dir;
+        parallel::for_each(wanted, threads, |(of, topic_id, config)| {
+            (of.clone(), self.find_or_make(of, *topic_id, config, is_new))
+        })
+    }
+
+    fn find_or_make(
+        &self,
+        of: &TopicPartition,
+        topic_id: TopicId,
+        config: &Arc<TopicConfig>,
+        is_new: bool,
+    ) -> Result<Arc<Partition<D>>, CreateError> {
         let shared = &*self.0;
-        let _one = shared.making.lock();
         if let Some(found) = self.partition(&of.topic, of.partition) {
             self.take_over(&found, topic_id)?;
             found.set_config(config.clone(), shared.clock.now());
@@ -109,13 +142,18 @@ impl<D: Disk> Store<D> {
         if !is_new && shared.has_offline_dir() {
             return Err(CreateError::Offline);
         }
-        let working = shared.dirs.iter().filter(|dir| !dir.is_offline());
-        let dir = working.min_by_key(|dir| dir.partitions.load(Ordering::Relaxed));
-        let dir = dir.ok_or(CreateError::Offline)?;
-        let made = shared.make(dir, of, topic_id, config);
-        let made = made.inspect_err(|error| dir.failed(error))?;
-        shared.insert(made.clone());
-        Ok(made)
+        let dir = shared.take_place().ok_or(CreateError::Offline)?;
+        match shared.make(&dir, of, topic_id, config) {
+            Ok(made) => {
+                shared.insert(made.clone());
+                Ok(made)
+            }
+            Err(error) => {
+                dir.partitions.fetch_sub(1, Ordering::Relaxed);
+                dir.failed(&error);
+                Err(error.into())
+            }
+        }
     }
 
     /// Checks that a partition that was found belongs to the topic.
@@ -221,10 +259,18 @@ impl<D: Disk> Shared<D> {
         self.partitions().into_iter().filter(move |partition| Arc::ptr_eq(partition.dir(), dir))
     }
 
+    /// A place for one more partition: in the working directory that has the fewest.
+    fn take_place(&self) -> Option<Arc<Dir<D>>> {
+        let _one = self.placing.lock();
+        let working = self.dirs.iter().filter(|dir| !dir.is_offline());
+        let dir = working.min_by_key(|dir| dir.partitions.load(Ordering::Relaxed))?;
+        dir.partitions.fetch_add(1, Ordering::Relaxed);
+        Some(dir.clone())
+    }
+
     fn insert(&self, partition: Arc<Partition<D>>) {
         let of = partition.of();
         let Ok(number) = usize::try_from(of.partition) else { return };
-        partition.dir().partitions.fetch_add(1, Ordering::Relaxed);
         let mut topics = self.topics.write();
         let topic = match topics.get_mut(&of.topic) {
             Some(topic) => topic,
@@ -254,12 +300,17 @@ impl<D: Disk> Shared<D> {
         topic_id: TopicId,
         config: &Arc<TopicConfig>,
     ) -> Result<Arc<Partition<D>>, LogError> {
-        let mut log_dir = dir.log_dir.lock();
-        let Some(log_dir) = &mut *log_dir else {
-            return Err(LogError::Poisoned("the store is closed".into()));
+        let closed = || LogError::Poisoned("the store is closed".into());
+        let points = {
+            let mut log_dir = dir.log_dir.lock();
+            let log_dir = log_dir.as_mut().ok_or_else(closed)?;
+            log_dir.before_making(of)?;
+            log_dir.open_points(of)
         };
-        let (log, _) = log_dir.open_log(of, config.log.clone(), self.now())?;
-        partition_metadata::store(&self.disk, log.dir(), topic_id)?;
+        let path = dir.path.join(of.dir_name());
+        let (log, _) = Log::open(self.disk.clone(), &path, config.log.clone(), points, self.now())?;
+        partition_metadata::store(&self.disk, &path, topic_id)?;
+        dir.log_dir.lock().as_mut().ok_or_else(closed)?.note(of, &log);
         let (of, id, dir) = (of.clone(), Some(topic_id), dir.clone());
         Ok(Partition::new(of, id, dir, self.local(), config.clone(), Ok(log)))
     }

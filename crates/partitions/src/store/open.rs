@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use polyport_base::rng::SplitMix64;
@@ -17,6 +17,7 @@ use polyport_storage::Disk;
 use super::{Shared, Store};
 use crate::dir::Dir;
 use crate::error::{OpenError, Refused};
+use crate::parallel;
 use crate::partition::Partition;
 use crate::settings::{Settings, TopicConfig};
 use crate::work::Doomed;
@@ -75,45 +76,32 @@ impl<D: Disk> Store<D> {
             failed_dirs: opened.failed_dirs.clone(),
             topics: RwLock::new(HashMap::new()),
             making: Mutex::new(()),
+            placing: Mutex::new(()),
             doomed: Mutex::new(Vec::new()),
             stopping: AtomicBool::new(false),
             bell: (Mutex::new(()), Condvar::new()),
             threads: Mutex::new(Vec::new()),
         };
-        let all: Vec<Vec<Found<D>>> = match &shared.dirs[..] {
-            [one] => vec![shared.load(one, config_of, now)],
-            many => std::thread::scope(|scope| {
-                let shared = &shared;
-                let load = |dir| scope.spawn(move || shared.load(dir, config_of, now));
-                let loading: Vec<_> = many.iter().map(load).collect();
-                loading.into_iter().map(join).collect()
-            }),
-        };
-        for (dir, found) in shared.dirs.iter().zip(all) {
-            found.into_iter().for_each(|found| shared.take(dir, found, &mut opened));
+        let all = parallel::for_each(&shared.dirs, shared.dirs.len(), |dir| {
+            (dir.clone(), shared.load(dir, config_of, now))
+        });
+        for (dir, found) in all {
+            found.into_iter().for_each(|found| shared.take(&dir, found, &mut opened));
         }
         Ok((Store(Arc::new(shared)), opened))
     }
 
     /// Stops the background work, makes everything durable and notes that the stop was clean. Every
-    /// partition is `Gone` then. Says in how many directories something went wrong; these recover at
+    /// partition answers `NotLeader` then, so that clients ask again. Says in how many directories something went wrong; these recover at
     /// the next start.
     pub fn close(&self) -> usize {
         self.stop_threads();
         let _one = self.0.making.lock();
-        let failed = std::thread::scope(|scope| {
-            let close = |dir| scope.spawn(move || self.0.close_dir(dir));
-            let closing: Vec<_> = self.0.dirs.iter().map(close).collect();
-            closing.into_iter().map(join).filter(|ok| !ok).count()
-        });
+        let dirs = &self.0.dirs;
+        let closed = parallel::for_each(dirs, dirs.len(), |dir| self.0.close_dir(dir));
         self.0.topics.write().clear();
-        failed
+        closed.into_iter().filter(|clean| !clean).count()
     }
-}
-
-/// A thread's outcome; its panic goes on here.
-fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn open_dirs<D: Disk>(
@@ -169,29 +157,17 @@ impl<D: Disk> Shared<D> {
                 return Vec::new();
             }
         };
-        let next = AtomicUsize::new(0);
         let log_dir = &*log_dir;
-        let some = || {
-            let mut found = Vec::new();
-            while let Some(of) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let config = config_of(&of.topic);
-                let log = log_dir.open_found(of, config.log.clone(), now);
-                let path = log_dir.path().join(of.dir_name());
-                let (topic_id, log) = match partition_metadata::load(&self.disk, &path) {
-                    Ok(topic_id) => (topic_id, log),
-                    Err(error) => (None, Err(error)),
-                };
-                found.push(Found { of: of.clone(), topic_id, config, log });
-            }
-            found
-        };
-        match self.settings.recovery_threads_per_dir.max(1).min(all.len()) {
-            0 | 1 => some(),
-            threads => std::thread::scope(|scope| {
-                let running: Vec<_> = (0..threads).map(|_| scope.spawn(some)).collect();
-                running.into_iter().flat_map(join).collect()
-            }),
-        }
+        parallel::for_each(&all, self.settings.recovery_threads_per_dir, |of| {
+            let config = config_of(&of.topic);
+            let log = log_dir.open_found(of, config.log.clone(), now);
+            let path = log_dir.path().join(of.dir_name());
+            let (topic_id, log) = match partition_metadata::load(&self.disk, &path) {
+                Ok(topic_id) => (topic_id, log),
+                Err(error) => (None, Err(error)),
+            };
+            Found { of: of.clone(), topic_id, config, log }
+        })
     }
 
     fn take(&self, dir: &Arc<Dir<D>>, found: Found<D>, opened: &mut Opened) {
@@ -222,24 +198,29 @@ impl<D: Disk> Shared<D> {
                 Err(Refused::Storage)
             }
         };
-        self.insert(Partition::new(of, topic_id, dir.clone(), self.local(), config, log));
+        let unflushed = log.as_ref().map_or(0, Log::unflushed_bytes);
+        let partition = Partition::new(of, topic_id, dir.clone(), self.local(), config, log);
+        if unflushed > 0 {
+            // Found after a crash. Nobody waits for it to be durable, but it is to be soon.
+            dir.add_unflushed(unflushed);
+            partition.queue_flush();
+        }
+        dir.partitions.fetch_add(1, Ordering::Relaxed);
+        self.insert(partition);
     }
 
     /// Closes all partitions of a directory. Says whether it ended clean.
     fn close_dir(&self, dir: &Arc<Dir<D>>) -> bool {
-        let mut closed = Vec::new();
-        let mut clean = !dir.is_offline();
-        for partition in self.partitions_in(dir) {
-            match partition.close() {
-                Ok(end) => closed.push(end),
-                Err(error) => {
-                    clean = false;
-                    if let Some(error) = error {
-                        partition.storage_failed(&error);
-                    }
-                }
+        let partitions: Vec<_> = self.partitions_in(dir).collect();
+        let ends = parallel::for_each(&partitions, self.settings.io_threads_per_dir, |partition| {
+            let end = partition.close();
+            if let Err(Some(error)) = &end {
+                partition.storage_failed(error);
             }
-        }
+            end.ok()
+        });
+        let clean = !dir.is_offline() && ends.iter().all(Option::is_some);
+        let closed = ends.into_iter().flatten();
         let Some(mut log_dir) = dir.log_dir.lock().take() else { return false };
         let done = if clean { log_dir.close(closed) } else { log_dir.checkpoint() };
         match done {

@@ -12,7 +12,8 @@ use crate::testing::{
     ID, NOW, TestClock, alone, append, config, consume, led, of, open, settings, store, with_log,
 };
 use crate::{
-    CreateError, FetchWaiter, OpenError, Read, Refused, Settings, Store, TopicConfig, Upkeep,
+    CreateError, FetchWaiter, FollowedLeader, OpenError, PartitionState, Read, Refused, Settings,
+    Store, TopicConfig, Upkeep,
 };
 
 #[test]
@@ -37,8 +38,12 @@ fn partitions_come_back_after_a_clean_stop_and_after_a_crash() {
         assert_eq!(opened.unclean_dirs.is_empty(), clean);
         assert_eq!(opened.scanned_bytes == 0, clean);
         assert!(opened.cut.is_empty() && opened.failed_partitions.is_empty());
+        second.flush_step(0, NOW);
+        assert!(!second.0.dirs[0].has_excess());
         for number in 0..5 {
             let partition = second.partition("t", number).unwrap();
+            let durable = partition.with_log(|log| log.recovery_point() == log.log_end_offset());
+            assert!(durable.unwrap(), "what was found is synced first");
             assert_eq!(partition.topic_id(), Some(ID));
             partition.set_state(&alone(1), NOW).unwrap();
             assert_eq!(consume(&partition, 0), ["a", "b", "c"]);
@@ -84,6 +89,32 @@ fn partitions_go_where_there_are_fewest() {
         status[at].partitions.iter().map(|partition| partition.of.partition).collect()
     };
     assert_eq!((numbers(0), numbers(1)), (vec![4, 6], vec![1, 3, 5]));
+}
+
+#[test]
+fn many_are_made_synced_and_closed_at_once() {
+    let disk = SimDisk::new();
+    let many = Settings { io_threads_per_dir: 5, ..settings(&["/a", "/b"]) };
+    let (store, _) = open(&disk, many);
+    let durable = with_log(|log| log.flush_messages = 1);
+    let wanted: Vec<_> = (0..40).map(|number| (of(number), ID, durable.clone())).collect();
+    let made = store.create_all(&wanted, true);
+    assert_eq!(made.len(), 40);
+    for (of, partition) in made {
+        let partition = partition.unwrap();
+        assert_eq!(*partition.of(), of);
+        partition.set_state(&alone(0), NOW).unwrap();
+        append(&partition, &["a"]).unwrap();
+    }
+    assert!(store.log_dirs().iter().all(|dir| dir.partitions.len() == 20));
+    for dir in 0..2 {
+        store.flush_step(dir, NOW);
+    }
+    for partition in store.partitions() {
+        assert_eq!(partition.with_log(|log| log.recovery_point()).unwrap(), 1);
+    }
+    assert_eq!(store.close(), 0);
+    assert_eq!(open(&disk, settings(&["/a", "/b"])).1.partitions, 40);
 }
 
 #[test]
@@ -290,6 +321,25 @@ fn segments_that_get_no_more_records_are_synced() {
 }
 
 #[test]
+fn a_followers_segments_are_synced_too() {
+    let leader = led(&store(&SimDisk::new()), 0, &config());
+    for _ in 0..20 {
+        append(&leader, &["0123456789"]).unwrap();
+    }
+    let all = leader.read(&Read::consumer(0, 1 << 20, Isolation::LogEnd)).unwrap();
+    let store = store(&SimDisk::new());
+    let small = with_log(|log| log.segment_bytes = 300);
+    let follower = store.create(&of(0), ID, &small, true).unwrap();
+    follower.set_state(&PartitionState { leader: Some(2), ..alone(0) }, NOW).unwrap();
+    let said = FollowedLeader { epoch: 0, high_watermark: 20, log_start: 0 };
+    let bytes = all.fetched.range.unwrap().read().unwrap();
+    follower.append_as_follower(&bytes, said, NOW).unwrap();
+    follower.with_log(|log| assert!(log.has_unflushed_segment())).unwrap();
+    store.flush_step(0, NOW);
+    follower.with_log(|log| assert!(!log.has_unflushed_segment())).unwrap();
+}
+
+#[test]
 fn what_a_crash_could_lose_is_bounded() {
     let disk = SimDisk::new();
     let (store, _) = open(&disk, Settings { unflushed_limit_bytes: 2000, ..settings(&["/a"]) });
@@ -333,7 +383,63 @@ fn the_background_threads_do_the_work_and_end() {
     let wait = partition.append(&mut bytes, options, NOW).unwrap().wait.unwrap();
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(wait.done()).unwrap();
     assert_eq!(store.close(), 0);
-    assert_eq!(partition.failure(), Some(Refused::Gone));
+    assert_eq!(
+        (partition.failure(), store.why_missing()),
+        (Some(Refused::NotLeader), Refused::NotLeader)
+    );
+}
+
+/// Fetches whose wait would end by a timeout only, and the appends they wait for, on threads of their
+/// own: one wake-up that is lost, and the test does not end in time.
+#[test]
+fn no_fetch_sleeps_while_there_are_records() {
+    const PARTITIONS: i32 = 3;
+    const RECORDS: usize = 400;
+    let store = store(&SimDisk::new());
+    (0..PARTITIONS).for_each(|number| drop(led(&store, number, &config())));
+    let consume_all = || {
+        let waiter = FetchWaiter::new();
+        let mut offsets = [0_i64; PARTITIONS as usize];
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        while offsets.iter().sum::<i64>() < (RECORDS * PARTITIONS as usize) as i64 {
+            let mut answers = Vec::new();
+            for (at, offset) in offsets.iter_mut().enumerate() {
+                let partition = store.partition("t", at as i32).unwrap();
+                let read = Read::consumer(*offset, 1 << 20, Isolation::HighWatermark);
+                let answer = partition.read(&read).unwrap();
+                // Every record is a batch of its own.
+                if answer.bytes() > 0 {
+                    *offset = answer.fetched.high_watermark;
+                }
+                answers.push((partition, answer));
+            }
+            if answers.iter().all(|(_, answer)| answer.bytes() == 0) {
+                let round = waiter.begin(1);
+                for (partition, answer) in &answers {
+                    let seen = answer.seen(Isolation::HighWatermark);
+                    partition.wait_beyond(seen, Isolation::HighWatermark, &waiter, round);
+                }
+                let ready = async {
+                    let most = std::time::Duration::from_secs(60);
+                    tokio::time::timeout(most, waiter.ready()).await.unwrap();
+                };
+                runtime.block_on(ready);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        (0..4).for_each(|_| drop(scope.spawn(consume_all)));
+        for number in 0..PARTITIONS {
+            let store = &store;
+            scope.spawn(move || {
+                let partition = store.partition("t", number).unwrap();
+                for _ in 0..RECORDS {
+                    append(&partition, &["a"]).unwrap();
+                    std::thread::yield_now();
+                }
+            });
+        }
+    });
 }
 
 /// Directories `/a` and others on disks of their own.

@@ -21,20 +21,20 @@ fn until(next: Option<Millis>, now: Millis) -> Duration {
 }
 
 impl<D: Disk> Store<D> {
-    /// Starts the background work: `log-flush-N`, one a directory; `log-upkeep`; `log-clean-N`. They
+    /// Starts the background work: `part-flush-N`, one a directory; `part-upkeep`; `part-clean-N`. They
     /// end with [`Store::close`].
     ///
     /// # Errors
     /// `Thread`.
     pub fn start(&self) -> Result<(), OpenError> {
         for dir in 0..self.0.dirs.len() {
-            self.spawn(format!("log-flush-{dir}"), move |store| store.run_flusher(dir))?;
+            self.spawn(format!("part-flush-{dir}"), move |store| store.run_flusher(dir))?;
         }
-        self.spawn("log-upkeep".into(), Store::run_upkeep)?;
+        self.spawn("part-upkeep".into(), Store::run_upkeep)?;
         if let Some(cleaner) = &self.0.settings.cleaner {
             for number in 0..cleaner.threads {
                 let cleaner = cleaner.clone();
-                self.spawn(format!("log-clean-{number}"), move |store| {
+                self.spawn(format!("part-clean-{number}"), move |store| {
                     store.run_cleaner(&cleaner)
                 })?;
             }

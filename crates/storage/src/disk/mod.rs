@@ -20,6 +20,17 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// Whether an operation failed for want of something that may be there later: space, descriptors,
+/// memory. The disk itself is well.
+pub fn is_shortage(error: &io::Error) -> bool {
+    let errno = rustix::io::Errno::from_io_error(error);
+    is_full(error)
+        || errno.is_some_and(|errno| {
+            [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOMEM]
+                .contains(&errno)
+        })
+}
+
 /// A place for files. Clones name the same place.
 ///
 /// A file's *content* is durable after [`DiskFile::sync_data`]; its *name* (creation, rename,

@@ -94,7 +94,7 @@ impl Rig {
             log_start: self.checkpoint_start,
             ..OpenPoints::default()
         };
-        let (log, recovered) = open_with(&self.disk, small(), points);
+        let (mut log, recovered) = open_with(&self.disk, small(), points);
         let (start, end) = (log.log_start_offset(), log.log_end_offset());
         let context = format!("{start}..{end}, durable {}, {recovered:?}", self.durable);
         assert!(end >= self.durable, "{context}");
@@ -122,9 +122,15 @@ impl Rig {
             }
         }
         self.start = self.start.max(start);
-        // What recovery kept it also synced.
-        self.durable = end;
-        self.checkpoint = end;
+        // What recovery kept is durable only as far as it was, until it is flushed.
+        if self.rng.chance(50) && log.flush().is_ok() {
+            assert_eq!(log.recovery_point(), end, "{context}");
+        }
+        self.durable = self.durable.max(log.recovery_point());
+        self.checkpoint = self.checkpoint.min(end);
+        if self.rng.chance(50) {
+            self.checkpoint = log.recovery_point();
+        }
         log
     }
 

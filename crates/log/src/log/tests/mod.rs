@@ -59,6 +59,18 @@ pub(super) fn values(log: &Log<SimDisk>, from: i64, max_bytes: u64) -> Vec<(i64,
     let mut offset = from;
     loop {
         let fetched = log.read(offset, max_bytes, true, Isolation::LogEnd).unwrap();
+        let planned = match log.plan_read(offset, max_bytes, true, Isolation::LogEnd).unwrap() {
+            PlannedRead::Done(fetched) => Some(fetched),
+            PlannedRead::Later(later) => later.find(),
+        };
+        // None but after compaction.
+        if let Some(planned) = planned {
+            let place = |fetched: &Fetched<polyport_storage::disk::SimFile>| {
+                let range = fetched.range.as_ref().map(|range| (range.position, range.len));
+                (fetched.base_offset, fetched.high_watermark, range)
+            };
+            assert_eq!(place(&planned), place(&fetched));
+        }
         let Some(range) = fetched.range else { return found };
         let bytes = range.read().unwrap();
         let mut rest = bytes.as_slice();
@@ -102,6 +114,37 @@ fn offsets_count_records_over_segments_and_reads_begin_anywhere() {
     assert!(values(&log, expected, 100).is_empty());
     log.read(expected + 1, 1, true, Isolation::LogEnd).unwrap_err();
     log.read(-1, 1, true, Isolation::LogEnd).unwrap_err();
+}
+
+#[test]
+fn a_read_may_be_ended_while_the_log_changes() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    let plan = |log: &Log<SimDisk>, offset| match log
+        .plan_read(offset, 300, true, Isolation::LogEnd)
+        .unwrap()
+    {
+        PlannedRead::Later(later) => Some(later),
+        PlannedRead::Done(_) => None,
+    };
+    for number in 0..60 {
+        append(&mut log, &batch(number, 1, Codec::None)).unwrap();
+    }
+    log.flush().unwrap();
+    let (stays, goes) = (plan(&log, 20).unwrap(), plan(&log, 0).unwrap());
+    assert!(plan(&log, 59).is_none(), "what was appended last is found at once");
+    log.set_high_watermark(60);
+    log.advance_log_start(20).unwrap();
+    log.apply_retention(Millis(5000)).unwrap().unlink().unwrap();
+    append(&mut log, &batch(60, 1, Codec::None)).unwrap();
+    for (later, base) in [(stays, 20), (goes, 0)] {
+        let fetched = later.find().unwrap();
+        assert_eq!(fetched.base_offset, base);
+        let bytes = fetched.range.unwrap().read().unwrap();
+        Batch::split_first(&bytes).unwrap().0.check_crc().unwrap();
+    }
+    let gone = log.plan_read(0, 300, true, Isolation::LogEnd).unwrap_err();
+    assert!(matches!(gone, ReadError::OutOfRange(_)));
 }
 
 #[test]
@@ -419,10 +462,25 @@ fn a_killed_process_scans_only_beyond_the_recovery_point() {
     drop(log);
     disk.kill();
     let points = OpenPoints { recovery_point, ..OpenPoints::default() };
-    let (log, recovered) = open_with(&disk, config, points);
+    let syncs = disk.syncs();
+    let (mut log, recovered) = open_with(&disk, config.clone(), points);
     assert_eq!(values(&log, 0, 1 << 20), all);
     assert!(recovered.scanned_bytes > 0 && recovered.scanned_bytes < 4000, "{recovered:?}");
+    // A start does not wait for what the flusher can do.
+    assert_eq!(log.recovery_point(), recovery_point);
+    assert!(log.unflushed_bytes() > 0 && log.flush_due().is_none());
+    log.flush().unwrap();
     assert_eq!(log.recovery_point(), 110);
+    drop(log);
+    disk.crash(3);
+    let points = OpenPoints { recovery_point: 110, ..OpenPoints::default() };
+    let (log, recovered) = open_with(&disk, config, points);
+    assert_eq!(values(&log, 0, 1 << 20), all);
+    assert_eq!(recovered, Recovered::default(), "there was nothing to look at");
+    let greatest = log.find_max_timestamp().unwrap().unwrap();
+    assert_eq!((greatest.timestamp, greatest.offset), (1109, 109));
+    drop(log);
+    assert!(disk.syncs() - syncs < 10, "{}", disk.syncs() - syncs);
 }
 
 #[test]
