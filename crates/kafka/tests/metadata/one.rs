@@ -55,7 +55,7 @@ async fn topics_are_made_grown_and_deleted() {
     let json = node.text("/brokers/topics/t");
     let id = made.id;
     let expected = format!(
-        r#"{{"removing_replicas":{{}},"partitions":{{"0":[1],"1":[1],"2":[1]}},"topic_id":"{id}","adding_replicas":{{}},"version":3}}"#
+        r#"{{"partitions":{{"0":[1],"1":[1],"2":[1]}},"topic_id":"{id}","adding_replicas":{{}},"removing_replicas":{{}},"version":3}}"#
     );
     assert_eq!(json, expected);
     let state = node.text("/brokers/topics/t/partitions/2/state");
