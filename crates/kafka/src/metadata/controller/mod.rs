@@ -5,7 +5,10 @@
 //! election, following the image, writing the decisions down.
 
 pub mod decide;
+mod requests;
 mod tree;
+
+pub use requests::Requests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
