@@ -124,7 +124,6 @@ impl Registration {
         let mut session = client.session();
         register(&client, id, &broker, &*clock).await?;
         let task = tokio::spawn(async move {
-            session.mark_unchanged();
             while session.changed().await.is_ok() {
                 while *session.borrow() != 0 {
                     match register(&client, id, &broker, &*clock).await {
