@@ -6,7 +6,8 @@
 //! Rooms, in the order a write passes them: [`command`] (what a batch of the log holds) →
 //! [`machine`] (applies it, deterministically) → [`store`] (znodes in memory) → [`watch`] (who on
 //! this node wants to know). [`snapshot`] writes the machine out while it goes on working;
-//! [`replica`] is the shell around it all: one node's copy, fed by the cluster's log.
+//! [`replica`] is the shell around it all: one node's copy, fed by the cluster's log. [`client`] is for
+//! the services of the same process that keep their metadata here.
 //!
 //! Deliberately absent: sockets, consensus (commands arrive in their final order, from the cluster
 //! crate), clocks below [`replica`] (time comes with each command), and any protocol's wire format.

@@ -44,9 +44,6 @@ pub async fn prepare(client: &Client) -> Result<String, RegisterError> {
     for path in path::BASE {
         ensure(client, path, None).await?;
     }
-    // Below the one of the access control lists that are not by name.
-    ensure(client, "/kafka-acl-extended/prefixed", None).await?;
-    ensure(client, "/kafka-acl-extended-changes", None).await?;
     ensure(client, path::FEATURE, Some(&FeatureZnode::empty().to_json())).await?;
     ensure(client, path::CONTROLLER_EPOCH, Some(b"0")).await?;
     let id = TopicId::random()?.to_string();
@@ -127,7 +124,6 @@ impl Registration {
         let mut session = client.session();
         register(&client, id, &broker, &*clock).await?;
         let task = tokio::spawn(async move {
-            session.mark_unchanged();
             while session.changed().await.is_ok() {
                 while *session.borrow() != 0 {
                     match register(&client, id, &broker, &*clock).await {

@@ -11,6 +11,8 @@
 //! - [`broker`]: this node's registration.
 //! - [`topics`]: making, growing and deleting topics.
 //! - [`controller`]: who leads what.
+//! - [`leaders`]: elections that are asked for, ISRs that leaders find out.
+//! - [`producer_ids`]: blocks of producer ids.
 //! - [`config`]: configurations of topics and brokers.
 //!
 //! Deliberately absent: wire types (handlers translate), partitions at work (they follow the image),
@@ -20,6 +22,8 @@ pub mod broker;
 pub mod config;
 pub mod controller;
 pub mod image;
+pub mod leaders;
+pub mod producer_ids;
 mod topic_id;
 pub mod topics;
 pub mod znode;

@@ -11,7 +11,7 @@ fn set(name: &str, value: &str) -> (String, Op) {
 
 fn invalid(error: TopicError) -> String {
     match error {
-        TopicError::InvalidConfig(text) => text,
+        TopicError::InvalidConfig(text) | TopicError::InvalidRequest(text) => text,
         other => panic!("{other:?}"),
     }
 }
@@ -46,7 +46,9 @@ async fn topics_configurations_are_changed_as_a_whole_and_piece_by_piece() {
     assert_eq!(own(), r#"{"version":1,"config":{"segment.ms":"7"}}"#);
 
     let error = alter.topic_incrementally("t", &[set("retention.ms", "x")], false).await;
-    assert!(invalid(error.unwrap_err()).ends_with("Not a number of type LONG"));
+    let text = "Invalid config value for resource ConfigResource(type=TOPIC, name='t'): Invalid \
+                value x for configuration retention.ms: Not a number of type LONG";
+    assert_eq!(invalid(error.unwrap_err()), text);
     let append = ("retention.ms".to_owned(), Op::Append("1".to_owned()));
     let error = alter.topic_incrementally("t", &[append], false).await.unwrap_err();
     let text = "Config value append is not allowed for config key: retention.ms";

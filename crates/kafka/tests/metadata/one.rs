@@ -5,11 +5,13 @@ use polyport_base::clock::SystemClock;
 use polyport_kafka::metadata::TopicId;
 use polyport_kafka::metadata::broker::{RegisterError, Registration};
 use polyport_kafka::metadata::config::Configs;
+use polyport_kafka::metadata::controller::Requests;
 use polyport_kafka::metadata::topics::{
     CONSUMER_OFFSETS, InternalFactor, InternalTopic, Layout, NewTopic, TRANSACTION_STATE,
     TopicError,
 };
 use polyport_tree::client::{self, Client, writes};
+use polyport_tree::watch::WatchKind;
 
 use crate::node::{Directory, Node, broker, free_ports, in_time, topic};
 
@@ -55,7 +57,7 @@ async fn topics_are_made_grown_and_deleted() {
     let json = node.text("/brokers/topics/t");
     let id = made.id;
     let expected = format!(
-        r#"{{"removing_replicas":{{}},"partitions":{{"0":[1],"1":[1],"2":[1]}},"topic_id":"{id}","adding_replicas":{{}},"version":3}}"#
+        r#"{{"partitions":{{"0":[1],"1":[1],"2":[1]}},"topic_id":"{id}","adding_replicas":{{}},"removing_replicas":{{}},"version":3}}"#
     );
     assert_eq!(json, expected);
     let state = node.text("/brokers/topics/t/partitions/2/state");
@@ -176,6 +178,35 @@ async fn changes_are_told_to_subscribers() {
     let zxid = node.client.write(set).await.unwrap().zxid;
     let image = node.images.at(zxid).await;
     assert_eq!(image.overrides("topics/t").unwrap().values["segment.bytes"], "77");
+}
+
+#[tokio::test]
+async fn requests_by_znode_are_carried_out_and_removed() {
+    let (_dir, node) = node("requests").await;
+    node.topics.create(&topic("t", 2, 1), false).await.unwrap();
+    let (client, images) = (node.client.clone(), node.images.clone());
+    // One was there before the controller.
+    let election = br#"{"version":1,"partitions":[{"topic":"t","partition":0}]}"#;
+    let path = "/admin/preferred_replica_election";
+    client.write(writes::create(path, election)).await.unwrap();
+    let mut watch = client.watch(WatchKind::PersistentRecursive, &["/admin"]);
+    let _requests = Requests::start(client.clone(), images, node.topics.clone(), 1);
+    while client.get(path).is_some() {
+        in_time(watch.next()).await;
+    }
+    let path = "/admin/reassign_partitions";
+    for json in [
+        r#"{"version":1,"partitions":[{"topic":"t","partition":1,"replicas":[1]},
+            {"topic":"t","partition":1,"replicas":[7]},{"topic":"none","partition":0,"replicas":[1]}]}"#,
+        "nonsense",
+    ] {
+        client.write(writes::create(path, json.as_bytes())).await.unwrap();
+        while client.get(path).is_some() {
+            in_time(watch.next()).await;
+        }
+    }
+    let image = node.images.fresh().await;
+    assert_eq!(image.partition("t", 1).unwrap().replicas[..], [1]);
 }
 
 #[tokio::test]

@@ -89,7 +89,8 @@ impl Alterations {
                 return Err(TopicError::Unknown(text));
             }
             let after = change(before)?;
-            self.configs.validate_topic(image, &after).map_err(invalid)?;
+            let valid = self.configs.validate_topic(image, &after);
+            valid.map_err(|error| invalid(topic, error))?;
             Ok(after)
         };
         let must_exist = path::topic(topic);
@@ -108,7 +109,7 @@ impl Alterations {
         validate_only: bool,
     ) -> Result<i64, TopicError> {
         let checked = |_: &Image, _: &Values| {
-            validate_broker(id, values).map_err(invalid)?;
+            validate_broker(id, values).map_err(TopicError::InvalidRequest)?;
             Ok(values.clone())
         };
         self.change(&path::broker_entity(id), None, validate_only, checked).await
@@ -128,7 +129,7 @@ impl Alterations {
         let kind = |name: &str| defs::broker(defs::base(name)).map(|def| (def.kind, def.default));
         let checked = |_: &Image, before: &Values| {
             let after = apply(before, ops, &kind)?;
-            validate_broker(id, &after).map_err(invalid)?;
+            validate_broker(id, &after).map_err(TopicError::InvalidRequest)?;
             Ok(after)
         };
         self.change(&path::broker_entity(id), None, validate_only, checked).await
@@ -210,8 +211,13 @@ impl Alterations {
     }
 }
 
-fn invalid(error: ConfigError) -> TopicError {
-    TopicError::InvalidConfig(error.0)
+fn invalid(topic: &str, error: ConfigError) -> TopicError {
+    TopicError::InvalidConfig(match error {
+        ConfigError::Other(text) => text,
+        ConfigError::Value(text) => format!(
+            "Invalid config value for resource ConfigResource(type=TOPIC, name='{topic}'): {text}"
+        ),
+    })
 }
 
 /// What a list is after an incremental change.
@@ -258,12 +264,12 @@ fn apply(
 }
 
 /// Kafka's checks of what is set at run time, in its order and words.
-fn validate_broker(id: Option<i32>, values: &Values) -> Result<(), ConfigError> {
+fn validate_broker(id: Option<i32>, values: &Values) -> Result<(), String> {
     let named = |wrong: &dyn Fn(&str) -> bool, text: &str| {
         let names: Vec<_> = values.keys().map(String::as_str).filter(|name| wrong(name)).collect();
         match names.is_empty() {
             true => Ok(()),
-            false => Err(ConfigError(format!("{text}: Set({})", names.join(", ")))),
+            false => Err(format!("{text}: Set({})", names.join(", "))),
         }
     };
     // Names that nobody knows belong to plug-ins, and change what they like.
@@ -277,12 +283,10 @@ fn validate_broker(id: Option<i32>, values: &Values) -> Result<(), ConfigError> 
     )?;
     for (name, value) in values {
         let Some(def) = defs::broker(defs::base(name)) else { continue };
-        def.parse(value)?;
+        def.parse(value).map_err(|error| error.to_string())?;
         if def.is_sensitive() {
             // The tree is no place for secrets in the clear.
-            return Err(ConfigError(format!(
-                "{name} is a secret, and can only be set in the broker's file"
-            )));
+            return Err(format!("{name} is a secret, and can only be set in the broker's file"));
         }
     }
     if id.is_some() {

@@ -79,10 +79,16 @@ pub enum Value {
     Text(String),
 }
 
-/// A value that is not allowed, in Kafka's words.
+/// A configuration that is not allowed, in Kafka's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(pub String);
+pub enum ConfigError {
+    /// A value by itself.
+    #[error("{0}")]
+    Value(String),
+    /// A name, or values together.
+    #[error("{0}")]
+    Other(String),
+}
 
 impl Def {
     /// Whether its value is never shown.
@@ -142,7 +148,7 @@ impl Def {
 
     fn wrong(&self, value: &str, why: &str) -> ConfigError {
         let name = self.name;
-        ConfigError(format!("Invalid value {value} for configuration {name}: {why}"))
+        ConfigError::Value(format!("Invalid value {value} for configuration {name}: {why}"))
     }
 
     fn check(&self, value: &Value) -> Result<(), ConfigError> {
@@ -173,7 +179,7 @@ impl Def {
                 Err(self.wrong(text, &format!("Version {text} is not a valid version")))
             }
             (Valid::ThrottledReplicas, Value::List(list)) if !are_throttled_replicas(list) => {
-                Err(ConfigError(format!(
+                Err(ConfigError::Value(format!(
                     "Invalid value {} for configuration {}: {} must be the literal '*' or a list of \
                      replicas in the following format: [partitionId]:[brokerId],\
                      [partitionId]:[brokerId],...",

@@ -183,7 +183,7 @@ impl Configs {
     ) -> Result<(), ConfigError> {
         for name in own.keys() {
             if defs::topic(name).is_none() {
-                return Err(ConfigError(format!("Unknown topic config name: {name}")));
+                return Err(ConfigError::Other(format!("Unknown topic config name: {name}")));
             }
         }
         for (name, value) in own {
@@ -193,14 +193,14 @@ impl Configs {
         let lag = |name| values.number(name);
         let (min, max) = (lag("min.compaction.lag.ms"), lag("max.compaction.lag.ms"));
         if min > max {
-            return Err(ConfigError(format!(
+            return Err(ConfigError::Other(format!(
                 "conflict topic config setting min.compaction.lag.ms ({min}) > \
                  max.compaction.lag.ms ({max})"
             )));
         }
         for name in ["remote.log.delete.on.disable", "remote.log.copy.disable"] {
             if values.flag(name) {
-                return Err(ConfigError(
+                return Err(ConfigError::Other(
                     "It is invalid to set `remote.log.delete.on.disable` or \
                      `remote.log.copy.disable` under Zookeeper's mode."
                         .to_owned(),
@@ -208,7 +208,7 @@ impl Configs {
             }
         }
         if values.flag("remote.storage.enable") {
-            return Err(ConfigError(
+            return Err(ConfigError::Value(
                 "Tiered Storage functionality is disabled in the broker. Topic cannot be \
                  configured with remote log storage."
                     .to_owned(),

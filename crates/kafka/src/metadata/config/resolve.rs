@@ -64,11 +64,15 @@ pub struct Configs {
 }
 
 impl Configs {
-    /// Of a broker with such a file. Names that are unknown are kept, and never shown.
+    /// Of a broker with such a file, to which its number is added under both names. Names that are
+    /// unknown are kept, and never shown.
     ///
     /// # Errors
     /// If a value is not allowed.
-    pub fn new(broker: i32, fixed: BTreeMap<String, String>) -> Result<Self, ConfigError> {
+    pub fn new(broker: i32, mut fixed: BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        for name in ["broker.id", "node.id"] {
+            fixed.insert(name.to_owned(), broker.to_string());
+        }
         for (name, value) in &fixed {
             if let Some(def) = defs::broker(defs::base(name)) {
                 def.parse(value)?;

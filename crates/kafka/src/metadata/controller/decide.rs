@@ -145,20 +145,27 @@ fn serves(image: &Image, state: &PartitionState, rules: &Rules<'_>, id: i32) -> 
     broker.is_some_and(|broker| broker.epoch <= state.zxid) && !rules.bounced.contains(&id)
 }
 
-fn next(image: &Image, state: &PartitionState, leader: i32, isr: Vec<i32>) -> PartitionStateZnode {
+/// The state after an election.
+pub(in crate::metadata) fn next(
+    image: &Image,
+    state: &PartitionState,
+    leader: i32,
+    isr: Vec<i32>,
+) -> PartitionStateZnode {
     let epoch = state.leader_epoch.wrapping_add(1);
     PartitionStateZnode::new(image.controller_epoch.0, leader, epoch, isr)
 }
 
 /// The state that a partition should have because brokers came or went, if it is another.
-fn elect(
+pub(in crate::metadata) fn elect(
     image: &Image,
     partition: &Partition,
     state: &PartitionState,
     rules: &Rules<'_>,
     topic: &str,
 ) -> Option<PartitionStateZnode> {
-    let serves = |id: &i32| serves(image, state, rules, *id);
+    // Who is no replica any more, because a move was cancelled, leaves.
+    let serves = |id: &i32| partition.replicas.contains(id) && serves(image, state, rules, *id);
     let in_sync: Vec<i32> = state.isr.iter().copied().filter(serves).collect();
     if serves(&state.leader) && state.isr.contains(&state.leader) {
         if in_sync.len() == state.isr.len() {

@@ -5,7 +5,10 @@
 //! election, following the image, writing the decisions down.
 
 pub mod decide;
+mod requests;
 mod tree;
+
+pub use requests::Requests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -64,11 +67,18 @@ struct Shell {
 /// Before another try, where the tree did not answer.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// Before another look, where others have changed what was decided on.
+const AGAIN: Duration = Duration::from_millis(10);
+
 impl Shell {
     async fn run(&self) {
         loop {
             match self.stand().await {
-                Ok(Some(epoch_version)) => self.lead(epoch_version).await,
+                Ok(Some(epoch_version)) => {
+                    self.lead(epoch_version).await;
+                    // Whoever was elected instead, or whatever goes wrong, is there for a while.
+                    tokio::time::sleep(PAUSE).await;
+                }
                 Ok(None) => self.wait().await,
                 Err(error) => {
                     tracing::warn!(%error, "no controller could be elected");
@@ -123,7 +133,6 @@ impl Shell {
             return;
         }
         let mut session = self.client.session();
-        session.mark_unchanged();
         loop {
             tokio::select! {
                 update = changes.next() => {
@@ -166,8 +175,8 @@ impl Shell {
             };
             match tree::apply(&self.client, epoch_version, steps).await {
                 Applied::All => work = Work::default(),
-                // Look again at what it is now.
-                Applied::Some => {}
+                // Look again at what it is by now.
+                Applied::Some => tokio::time::sleep(AGAIN).await,
                 Applied::Deposed => return,
             }
         }

@@ -150,6 +150,14 @@ async fn apply_piece(client: &Client, epoch_version: i32, steps: &[Step]) -> Res
                     | TreeError::NotEmpty,
                 ..
             }) => return Err(Failure::Stale),
+            Err(error @ ClientError::TooLong(_)) => {
+                if steps.len() > 1 {
+                    return Err(Failure::Stale);
+                }
+                // Trying again would not make it shorter.
+                tracing::error!(%error, ?steps, "the controller cannot write");
+                return Ok(());
+            }
             Err(error) => {
                 tracing::error!(%error, "the controller cannot write");
                 return Err(Failure::Deposed);

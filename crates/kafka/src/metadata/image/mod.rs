@@ -205,6 +205,15 @@ impl Image {
         &self.deleting
     }
 
+    /// The leader of a partition, if its broker has lived ever since it was elected. One that was
+    /// away since is elected anew, in another epoch, before it may act: it may have lost records
+    /// that others have seen.
+    pub fn acting_leader(&self, partition: &Partition) -> Option<i32> {
+        let state = partition.state.as_ref()?;
+        let broker = self.brokers.get(&state.leader)?;
+        (broker.epoch <= state.zxid).then_some(state.leader)
+    }
+
     /// Replicas of a partition whose brokers do not live.
     pub fn offline_replicas(&self, partition: &Partition) -> Vec<i32> {
         let gone = |id: &&i32| !self.is_alive(**id);

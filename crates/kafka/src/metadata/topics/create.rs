@@ -106,7 +106,7 @@ impl Topics {
         };
         validate(image, &topic.name, &replicas)?;
         let valid = self.configs.validate_topic(image, &topic.configs);
-        valid.map_err(|error| TopicError::InvalidConfig(error.0))?;
+        valid.map_err(|error| TopicError::InvalidConfig(error.to_string()))?;
         Ok(replicas)
     }
 }

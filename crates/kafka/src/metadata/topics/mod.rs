@@ -1,10 +1,11 @@
-//! Making, growing and deleting topics.
+//! Making, growing, moving and deleting topics.
 
 pub mod assign;
 mod create;
 mod grow;
 mod internal;
 pub mod name;
+mod reassign;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ pub(in crate::metadata) use create::first_state;
 pub use create::{Created, Layout, NewTopic};
 pub use internal::{InternalFactor, InternalTopic};
 pub use name::{CONSUMER_OFFSETS, TRANSACTION_STATE, is_internal};
+pub use reassign::Moves;
 
 use super::config::Configs;
 use super::image::{Image, Images};

@@ -33,9 +33,9 @@ pub const BROKER_SEQUENCE_ID: &str = "/brokers/seqid";
 /// Finalised features.
 pub const FEATURE: &str = "/feature";
 
-/// What must be there before a broker works, parents first. Beside those Kafka makes at its start,
-/// the access control lists' homes.
-pub const BASE: [&str; 21] = [
+/// What must be there before a broker works, parents first: what Kafka makes at its start. The homes
+/// of access control lists come with the first of them.
+pub const BASE: [&str; 18] = [
     "/brokers",
     BROKER_IDS,
     TOPICS,
@@ -54,9 +54,6 @@ pub const BASE: [&str; 21] = [
     LATEST_PRODUCER_ID_BLOCK,
     "/consumers",
     "/cluster",
-    "/kafka-acl",
-    "/kafka-acl-changes",
-    "/kafka-acl-extended",
 ];
 
 /// A broker's registration.

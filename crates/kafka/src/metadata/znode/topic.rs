@@ -43,11 +43,11 @@ pub struct TopicZnode {
 
 #[derive(Serialize)]
 struct Written {
-    removing_replicas: BTreeMap<Number, Vec<i32>>,
     partitions: BTreeMap<Number, Vec<i32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     topic_id: Option<String>,
     adding_replicas: BTreeMap<Number, Vec<i32>>,
+    removing_replicas: BTreeMap<Number, Vec<i32>>,
     version: i32,
 }
 
@@ -80,10 +80,10 @@ impl TopicZnode {
             self.partitions.iter().map(move |(id, a)| (Number(*id), list(a).clone()))
         };
         super::json(&Written {
-            removing_replicas: lists(|a| &a.removing).filter(|(_, l)| !l.is_empty()).collect(),
             partitions: lists(|a| &a.replicas).collect(),
             topic_id: self.id.map(|id| id.to_string()),
             adding_replicas: lists(|a| &a.adding).filter(|(_, l)| !l.is_empty()).collect(),
+            removing_replicas: lists(|a| &a.removing).filter(|(_, l)| !l.is_empty()).collect(),
             version: 3,
         })
     }
@@ -123,7 +123,7 @@ mod tests {
         let settled = |replicas: &[i32]| Assignment::settled(replicas.to_vec());
         let partitions = BTreeMap::from([(0, settled(&[1, 2])), (10, settled(&[2, 3]))]);
         let mut topic = TopicZnode { id: Some(id), partitions };
-        let json = r#"{"removing_replicas":{},"partitions":{"0":[1,2],"10":[2,3]},"topic_id":"tNZMHdwGQtOyVvE9Xhueyg","adding_replicas":{},"version":3}"#;
+        let json = r#"{"partitions":{"0":[1,2],"10":[2,3]},"topic_id":"tNZMHdwGQtOyVvE9Xhueyg","adding_replicas":{},"removing_replicas":{},"version":3}"#;
         assert_eq!(String::from_utf8(topic.to_json()).unwrap(), json);
         assert_eq!(TopicZnode::parse(json.as_bytes()).unwrap(), topic);
 

@@ -228,7 +228,7 @@ pub(in crate::metadata::config) const SERVER: &[Def] = &[
     def(
         "listener.security.protocol.map",
         Kind::String,
-        Some("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"),
+        Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"),
         Any,
         "The security protocol of each listener.",
     ),

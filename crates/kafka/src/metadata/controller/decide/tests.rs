@@ -127,6 +127,14 @@ fn a_reassignment_is_settled_when_all_new_replicas_are_in_sync() {
 }
 
 #[test]
+fn who_is_no_replica_any_more_leaves() {
+    let steps = all(&image(&[1, 2, 3], &[(&[1, 2], Some((1, &[1, 2, 3])))]));
+    assert_eq!(changed(&steps), (1, 4, vec![1, 2]));
+    let steps = all(&image(&[1, 2, 3], &[(&[1, 2], Some((3, &[3, 2])))]));
+    assert_eq!(changed(&steps), (2, 5, vec![2]));
+}
+
+#[test]
 fn a_preferred_leader_leads_where_it_can() {
     let prefer = |image: &Image| {
         let partition = image.partition("t", 0).unwrap();

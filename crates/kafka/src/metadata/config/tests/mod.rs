@@ -186,3 +186,54 @@ fn brokers_are_described_as_kafka_describes_them() {
     assert_eq!(shared.len(), 1);
     assert_eq!(shown(&shared[0]), ["DynamicDefaultBroker:log.cleaner.threads=2"]);
 }
+
+/// An entry as `kafka-configs --describe --all` prints it.
+fn line(entry: &Entry) -> String {
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "null".to_owned());
+    let one = |synonym: &Synonym| {
+        let source = match synonym.source {
+            Source::Topic => "DYNAMIC_TOPIC_CONFIG",
+            Source::DynamicBroker => "DYNAMIC_BROKER_CONFIG",
+            Source::DynamicDefaultBroker => "DYNAMIC_DEFAULT_BROKER_CONFIG",
+            Source::StaticBroker => "STATIC_BROKER_CONFIG",
+            Source::Default => "DEFAULT_CONFIG",
+        };
+        format!("{source}:{}={}", synonym.name, text(&synonym.value))
+    };
+    let synonyms: Vec<_> = entry.synonyms.iter().map(one).collect();
+    let (name, value, sensitive) = (&entry.name, text(&entry.value), entry.sensitive);
+    format!("{name}={value} sensitive={sensitive} synonyms={{{}}}", synonyms.join(", "))
+}
+
+/// What the files were printed for.
+fn described() -> (Configs, Image) {
+    let file = [
+        ("broker.rack", "r1"),
+        ("listeners", "PLAINTEXT://127.0.0.1:21201"),
+        ("log.dirs", "/logs"),
+        ("num.partitions", "1"),
+        ("offsets.topic.replication.factor", "1"),
+        ("zookeeper.connect", "127.0.0.1:21200"),
+    ];
+    let configs = Configs::new(0, values(&file)).unwrap();
+    (configs, image(&[("topics/abc", &[("retention.ms", "1000")])]))
+}
+
+#[test]
+fn a_topic_is_described_word_for_word_as_by_kafka() {
+    let (configs, image) = described();
+    let ours: Vec<_> = configs.describe_topic(&image, "abc").iter().map(line).collect();
+    let theirs: Vec<_> = include_str!("kafka-configs-topic.txt").lines().collect();
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn a_broker_is_described_word_for_word_as_by_kafka() {
+    let (configs, image) = described();
+    let theirs: Vec<_> = include_str!("kafka-configs-broker.txt").lines().collect();
+    let entries = configs.describe_broker(&image);
+    assert!(entries.len() > 190);
+    let ours: Vec<_> = entries.iter().map(line).collect();
+    let other: Vec<_> = ours.iter().filter(|line| !theirs.contains(&line.as_str())).collect();
+    assert!(other.is_empty(), "{other:#?}");
+}
