@@ -60,12 +60,6 @@ pub enum GroupError {
     /// The request contradicts itself.
     #[error("the request is invalid")]
     InvalidRequest,
-    /// A regular expression that cannot be read.
-    #[error("the regular expression is invalid")]
-    InvalidRegularExpression,
-    /// The group is of another kind than the request.
-    #[error("the group speaks another protocol")]
-    GroupProtocolMismatch,
     /// A member is subscribed to the topic.
     #[error("the group is subscribed to the topic")]
     GroupSubscribedToTopic,

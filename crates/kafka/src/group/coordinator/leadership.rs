@@ -45,10 +45,9 @@ impl Coordinator {
 
     /// Ends what was there before: those who wait are sent to the new leader.
     fn enter(&self, slot: &Slot, leader_epoch: i32, state: State) -> bool {
-        let now = self.inner.now();
         slot.enter(leader_epoch, state, |before| {
             if let State::Active(mut active) = before {
-                active.run(now, &self.inner.config, Shard::on_unloaded);
+                active.run(&self.inner, Shard::on_unloaded);
             }
         })
     }
@@ -59,9 +58,11 @@ impl Coordinator {
         let mut appender =
             Appender { log, replicate_to: 0, waits: Vec::new(), buffers: &mut buffers };
         let mut answers = Vec::new();
+        let topics = self.inner.topics.read().clone();
         let cx = Context {
             now: self.inner.now(),
             config: &self.inner.config,
+            topics: &*topics,
             log: &mut appender,
             answers: &mut answers,
         };
@@ -83,7 +84,7 @@ impl Coordinator {
             let work = task::work(self.inner.clone(), slot.clone(), appends, replication);
             let task = Task(tokio::spawn(work).abort_handle());
             let mut active = Active::new(shard, log, replication_seen, unreplicated, task);
-            active.run(self.inner.now(), &self.inner.config, Shard::on_loaded);
+            active.run(&self.inner, Shard::on_loaded);
             State::Active(Box::new(active))
         });
     }

@@ -8,11 +8,11 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::super::config::GroupConfig;
 use super::super::error::{AppendError, GroupError};
-use super::super::machine::{Answer, Context, GroupId, Moment, Waiter};
+use super::super::machine::{Answer, Context, GroupId, Waiter};
 use super::super::offsets::CommitOffsets;
 use super::super::shard::{CommitOutcome, Shard};
+use super::Inner;
 use super::log::{Appender, Buffers, OffsetsLog, Replicated};
 
 /// An append that is not replicated yet: where it ends, and what to wait for.
@@ -147,8 +147,7 @@ impl Active {
     /// Lets the machine do something, and sends the answers that are ready.
     pub(super) fn run<T>(
         &mut self,
-        now: Moment,
-        config: &GroupConfig,
+        inner: &Inner,
         work: impl FnOnce(&mut Shard, &mut Context<'_>) -> T,
     ) -> T {
         let mut answers = Vec::new();
@@ -158,7 +157,14 @@ impl Active {
             waits: Vec::new(),
             buffers: &mut self.buffers,
         };
-        let mut cx = Context { now, config, log: &mut appender, answers: &mut answers };
+        let topics = inner.topics.read().clone();
+        let mut cx = Context {
+            now: inner.now(),
+            config: &inner.config,
+            topics: &*topics,
+            log: &mut appender,
+            answers: &mut answers,
+        };
         let result = work(&mut self.machine, &mut cx);
         self.replicate_to = appender.replicate_to;
         for wait in appender.waits {
@@ -239,8 +245,7 @@ impl Slot {
     /// append.
     pub(super) async fn commit(
         &self,
-        now: Moment,
-        config: &GroupConfig,
+        inner: &Inner,
         group: GroupId,
         request: CommitOffsets,
     ) -> Result<(CommitOutcome, Gate), GroupError> {
@@ -257,7 +262,7 @@ impl Slot {
                 requests.push((commit.group, commit.request));
                 answers.push(commit.answer);
             }
-            let outcomes = active.run(now, config, |shard, cx| shard.commit(&requests, cx));
+            let outcomes = active.run(inner, |shard, cx| shard.commit(&requests, cx));
             for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 // Nobody listens if the connection was closed.
                 let _ = answer.send((outcome, active.gate()));

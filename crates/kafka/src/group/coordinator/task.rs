@@ -20,7 +20,7 @@ pub(super) async fn work(
         tokio::select! {
             () = tokio::time::sleep_until(inner.started + deadline) => {
                 let tick = slot.with(|active| {
-                    active.run(inner.now(), &inner.config, |shard, cx| shard.tick(cx));
+                    active.run(&inner, |shard, cx| shard.tick(cx));
                 });
                 if tick.is_err() {
                     return;
