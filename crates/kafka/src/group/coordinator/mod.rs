@@ -9,7 +9,6 @@ mod leadership;
 mod load;
 mod log;
 mod member_id;
-mod partition;
 mod slot;
 mod task;
 #[cfg(test)]
@@ -35,9 +34,8 @@ use super::machine::{Answer, Context, EndTransaction, Moment, TransactionalProdu
 use super::offsets::{CommitOffsets, CommittedOffset, FetchOffsets, FetchedOffset};
 use super::record::TopicId;
 use super::shard::{CommitOutcome, GroupKind, GroupOverview, Shard};
+use crate::internal::partition_of;
 use slot::Slot;
-
-pub use log::{OffsetsLog, ReadFailed, Replicated, Written};
 
 /// The group coordinator of a node. Clones are the same one.
 #[derive(Clone)]
@@ -294,7 +292,7 @@ impl Coordinator {
             (active.run(&self.inner, work), active.gate())
         })?;
         outcome?;
-        gate.pass(self.inner.config.commit_timeout).await
+        Ok(gate.pass(self.inner.config.commit_timeout).await?)
     }
 
     /// OffsetFetch, of one group. A group that is not there has no offsets.
@@ -408,12 +406,4 @@ fn not_empty(group: &str) -> Result<(), GroupError> {
         true => Err(GroupError::InvalidGroupId),
         false => Ok(()),
     }
-}
-
-/// Kafka's choice: the absolute value of Java's `String.hashCode`, modulo.
-fn partition_of(group: &str, partitions: i32) -> i32 {
-    let hash = group
-        .encode_utf16()
-        .fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    hash.checked_abs().unwrap_or(0) % partitions.max(1)
 }
