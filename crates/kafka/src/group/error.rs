@@ -1,5 +1,8 @@
 //! Why a request about a group was refused.
 
+pub use crate::internal::log::AppendError;
+use crate::internal::replication::Withheld;
+
 /// Kafka's errors of group coordination. The server gives each its number on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GroupError {
@@ -60,12 +63,6 @@ pub enum GroupError {
     /// The request contradicts itself.
     #[error("the request is invalid")]
     InvalidRequest,
-    /// A regular expression that cannot be read.
-    #[error("the regular expression is invalid")]
-    InvalidRegularExpression,
-    /// The group is of another kind than the request.
-    #[error("the group speaks another protocol")]
-    GroupProtocolMismatch,
     /// A member is subscribed to the topic.
     #[error("the group is subscribed to the topic")]
     GroupSubscribedToTopic,
@@ -92,26 +89,6 @@ pub enum GroupError {
     UnknownServerError,
 }
 
-/// Why records could not be appended to the group's partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
-    /// The partition is led elsewhere, or its disk failed.
-    #[error("the partition is not led here")]
-    NotLeader,
-    /// Fewer replicas are in sync than `min.insync.replicas`.
-    #[error("too few replicas are in sync")]
-    NotEnoughReplicas,
-    /// Larger than `max.message.bytes`.
-    #[error("the batch is too large")]
-    TooLarge,
-    /// The producer's epoch is an old one.
-    #[error("the producer was fenced")]
-    ProducerFenced,
-    /// The marker's coordinator is an old one.
-    #[error("the transaction coordinator was fenced")]
-    CoordinatorFenced,
-}
-
 impl AppendError {
     /// What the client of an offset commit is told.
     pub(crate) fn for_commit(self) -> GroupError {
@@ -129,6 +106,16 @@ impl AppendError {
             AppendError::TooLarge => GroupError::UnknownServerError,
             AppendError::ProducerFenced => GroupError::InvalidProducerEpoch,
             AppendError::CoordinatorFenced => GroupError::TransactionCoordinatorFenced,
+        }
+    }
+}
+
+impl From<Withheld> for GroupError {
+    fn from(withheld: Withheld) -> Self {
+        match withheld {
+            // Clients find the coordinator anew, and replicas catch up meanwhile.
+            Withheld::NotEnoughReplicas => GroupError::CoordinatorNotAvailable,
+            Withheld::NotLeader => GroupError::NotCoordinator,
         }
     }
 }

@@ -10,6 +10,7 @@ use polyport_base::Millis;
 
 use super::classic::{JoinOutcome, SyncOutcome};
 use super::config::GroupConfig;
+use super::consumer::TopicView;
 use super::error::AppendError;
 use super::record::Record;
 
@@ -82,6 +83,8 @@ pub struct Context<'a> {
     pub now: Moment,
     /// The limits in force.
     pub config: &'a GroupConfig,
+    /// The topics of the cluster.
+    pub topics: &'a dyn TopicView,
     /// Where records go.
     pub log: &'a mut dyn Append,
     /// Held answers that are ready, in order.

@@ -2,6 +2,7 @@
 //!
 //! - [`record`]: what is in `__consumer_offsets`.
 //! - [`classic`]: groups whose leader assigns.
+//! - [`consumer`]: groups whose members are assigned to by the coordinator (KIP-848).
 //! - [`offsets`]: what groups have committed.
 //! - [`shard`]: the machine: all groups of one partition of `__consumer_offsets`, without a clock, a
 //!   thread or a socket. [`machine`] says what goes in and comes out.
@@ -9,6 +10,7 @@
 
 pub mod classic;
 pub mod config;
+pub mod consumer;
 pub mod coordinator;
 pub mod error;
 pub mod machine;

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
-
 use super::super::machine::Context;
 use super::super::shard::Shard;
-use super::log::{Appender, Buffers, OffsetsLog, ReadFailed};
-use super::slot::{Active, Replication, Slot, State, Task};
+use super::log::{Appender, Buffers};
+use super::slot::{Active, Slot, State, Task};
 use super::{Coordinator, load, task};
+use crate::internal::log::{InternalLog, ReadFailed};
 
 impl Coordinator {
     /// This node leads the partition from this leader epoch on. Its groups are answered for as soon as
     /// its records have been read, which goes on in the background; until then with
     /// `CoordinatorLoadInProgress`. Called again with the same epoch, it does nothing.
-    pub fn lead(&self, partition: i32, leader_epoch: i32, log: Arc<dyn OffsetsLog>) {
+    pub fn lead(&self, partition: i32, leader_epoch: i32, log: Arc<dyn InternalLog>) {
         let slot = self.slot(partition);
         if !slot.is_newer(leader_epoch) || !self.enter(&slot, leader_epoch, State::Loading) {
             return;
@@ -45,23 +44,23 @@ impl Coordinator {
 
     /// Ends what was there before: those who wait are sent to the new leader.
     fn enter(&self, slot: &Slot, leader_epoch: i32, state: State) -> bool {
-        let now = self.inner.now();
         slot.enter(leader_epoch, state, |before| {
             if let State::Active(mut active) = before {
-                active.run(now, &self.inner.config, Shard::on_unloaded);
+                active.run(&self.inner, Shard::on_unloaded);
             }
         })
     }
 
-    fn read(&self, log: &dyn OffsetsLog) -> Result<Shard, ReadFailed> {
+    fn read(&self, log: &dyn InternalLog) -> Result<Shard, ReadFailed> {
         let mut shard = Shard::default();
         let mut buffers = Buffers::default();
-        let mut appender =
-            Appender { log, replicate_to: 0, waits: Vec::new(), buffers: &mut buffers };
+        let mut appender = Appender { log, written: Vec::new(), buffers: &mut buffers };
         let mut answers = Vec::new();
+        let topics = self.inner.topics.read().clone();
         let cx = Context {
             now: self.inner.now(),
             config: &self.inner.config,
+            topics: &*topics,
             log: &mut appender,
             answers: &mut answers,
         };
@@ -74,16 +73,13 @@ impl Coordinator {
         slot: &Arc<Slot>,
         leader_epoch: i32,
         shard: Shard,
-        log: Arc<dyn OffsetsLog>,
+        log: Arc<dyn InternalLog>,
     ) {
-        // As in Kafka, what was found in the log counts, also if a follower does not have it yet.
-        let (replication, replication_seen) = watch::channel(Replication::default());
-        let (unreplicated, appends) = mpsc::unbounded_channel();
         slot.advance(leader_epoch, || {
-            let work = task::work(self.inner.clone(), slot.clone(), appends, replication);
+            let work = task::work(self.inner.clone(), slot.clone());
             let task = Task(tokio::spawn(work).abort_handle());
-            let mut active = Active::new(shard, log, replication_seen, unreplicated, task);
-            active.run(self.inner.now(), &self.inner.config, Shard::on_loaded);
+            let mut active = Active::new(shard, log, task);
+            active.run(&self.inner, Shard::on_loaded);
             State::Active(Box::new(active))
         });
     }

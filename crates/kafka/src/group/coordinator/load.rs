@@ -5,11 +5,8 @@ use polyport_log::batch::{Batch, BatchError, EndMarker};
 use super::super::machine::Context;
 use super::super::record::Record;
 use super::super::shard::Shard;
-use super::log::{OffsetsLog, ReadFailed};
-
-/// Most bytes that a batch may decompress to. Coordinators do not compress and write no batch beyond
-/// `max.message.bytes`; this bounds what somebody else's may take.
-const DECOMPRESSED_LIMIT_BYTES: usize = 256 << 20;
+use crate::internal::load::{DECOMPRESSED_LIMIT_BYTES, each_batch};
+use crate::internal::log::{InternalLog, ReadFailed};
 
 /// Applies all records of the partition.
 ///
@@ -17,27 +14,12 @@ const DECOMPRESSED_LIMIT_BYTES: usize = 256 << 20;
 /// If the partition cannot be read. A record that is none of Kafka's is reported and passed over, as
 /// tools may write to the topic.
 pub(super) fn load(
-    log: &dyn OffsetsLog,
+    log: &dyn InternalLog,
     shard: &mut Shard,
     cx: &Context<'_>,
 ) -> Result<(), ReadFailed> {
-    let mut offset = 0;
     let mut scratch = Vec::new();
-    while let Some(bytes) = log.read(offset)? {
-        let mut rest = bytes.as_slice();
-        let before = offset;
-        while !rest.is_empty() {
-            let failed = |error: BatchError| ReadFailed { offset, source: error.into() };
-            let (batch, after) = Batch::split_first(rest).map_err(failed)?;
-            load_batch(&batch, &mut scratch, shard, cx).map_err(failed)?;
-            offset = batch.header().next_offset();
-            rest = after;
-        }
-        if offset <= before {
-            break;
-        }
-    }
-    Ok(())
+    each_batch(log, |batch| Ok(load_batch(batch, &mut scratch, shard, cx)?))
 }
 
 fn load_batch(
@@ -46,7 +28,6 @@ fn load_batch(
     shard: &mut Shard,
     cx: &Context<'_>,
 ) -> Result<(), BatchError> {
-    batch.check_crc()?;
     let header = *batch.header();
     if header.attributes.is_control() {
         if let Some(marker) = EndMarker::read(batch)? {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// An id that nobody had before: the client's id or the instance id, and a random UUID.
+/// An id that nobody had before: the client's id or the instance id, and a random UUID; without a name
+/// that alone.
 ///
 /// # Errors
 /// If the operating system has no randomness.
@@ -14,7 +15,7 @@ pub(super) fn fresh(name: &str) -> Result<String, getrandom::Error> {
     let mut id = String::with_capacity(name.len() + 37);
     id.push_str(name);
     for (at, byte) in random.iter().enumerate() {
-        if matches!(at, 0 | 4 | 6 | 8 | 10) {
+        if matches!(at, 4 | 6 | 8 | 10) || at == 0 && !name.is_empty() {
             id.push('-');
         }
         // Writing to a string does not fail.

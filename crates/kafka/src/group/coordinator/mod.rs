@@ -9,7 +9,6 @@ mod leadership;
 mod load;
 mod log;
 mod member_id;
-mod partition;
 mod slot;
 mod task;
 #[cfg(test)]
@@ -27,13 +26,16 @@ use super::classic::{
     GroupDescription, JoinGroup, JoinOutcome, JoinRefused, LeavingMember, SyncGroup, SyncOutcome,
 };
 use super::config::GroupConfig;
+use super::consumer::{
+    ConsumerGroupDescription, ConsumerHeartbeat, ConsumerHeartbeatAnswer, TopicView,
+};
 use super::error::GroupError;
 use super::machine::{Answer, Context, EndTransaction, Moment, TransactionalProducer};
 use super::offsets::{CommitOffsets, CommittedOffset, FetchOffsets, FetchedOffset};
+use super::record::TopicId;
 use super::shard::{CommitOutcome, GroupKind, GroupOverview, Shard};
+use crate::internal::partition_of;
 use slot::Slot;
-
-pub use log::{OffsetsLog, ReadFailed, Replicated, Written};
 
 /// The group coordinator of a node. Clones are the same one.
 #[derive(Clone)]
@@ -48,6 +50,7 @@ struct Inner {
     /// How many partitions `__consumer_offsets` has, or will have when it is made.
     partitions: AtomicI32,
     slots: RwLock<BTreeMap<i32, Arc<Slot>>>,
+    topics: RwLock<Arc<dyn TopicView>>,
 }
 
 impl Inner {
@@ -66,6 +69,7 @@ impl Coordinator {
             started: Instant::now(),
             partitions: AtomicI32::new(partitions),
             slots: RwLock::new(BTreeMap::new()),
+            topics: RwLock::new(Arc::new(NoTopics)),
         };
         Coordinator { inner: Arc::new(inner) }
     }
@@ -78,6 +82,12 @@ impl Coordinator {
     /// Says how many partitions `__consumer_offsets` really has.
     pub fn set_partitions(&self, partitions: i32) {
         self.inner.partitions.store(partitions, Ordering::Relaxed);
+    }
+
+    /// Says which topics there are: whenever that changes, another view of another version. Consumer
+    /// groups take note with their members' next heartbeats.
+    pub fn set_topics(&self, topics: Arc<dyn TopicView>) {
+        *self.inner.topics.write() = topics;
     }
 
     /// The partition of `__consumer_offsets` that a group is in: its leader is the coordinator.
@@ -103,10 +113,9 @@ impl Coordinator {
         group: &str,
         work: impl FnOnce(&mut Shard, &mut Context<'_>) -> T,
     ) -> Result<T, GroupError> {
-        let now = self.inner.now();
         let slot = self.slot(self.partition_of(group));
         let (result, gate) = slot.with(|active| {
-            let result = active.run(now, &self.inner.config, work);
+            let result = active.run(&self.inner, work);
             (result, active.gate())
         })?;
         gate.pass(self.inner.config.commit_timeout).await?;
@@ -134,11 +143,10 @@ impl Coordinator {
     ) -> Result<JoinOutcome, GroupError> {
         let name = request.instance_id.as_ref().unwrap_or(&request.client_id);
         let fresh = member_id::fresh(name).map_err(|_| GroupError::UnknownServerError)?;
-        let now = self.inner.now();
         let slot = self.slot(self.partition_of(group));
         let answered = slot.with(|active| {
             let (waiter, answered) = active.hold();
-            active.run(now, &self.inner.config, |shard, cx| {
+            active.run(&self.inner, |shard, cx| {
                 shard.join(group, request, &fresh, waiter, cx);
             });
             answered
@@ -157,11 +165,10 @@ impl Coordinator {
     /// Why there is none.
     pub async fn sync(&self, group: &str, request: SyncGroup) -> SyncOutcome {
         not_empty(group)?;
-        let now = self.inner.now();
         let slot = self.slot(self.partition_of(group));
         let held = slot.with(|active| {
             let (waiter, answered) = active.hold();
-            active.run(now, &self.inner.config, |shard, cx| {
+            active.run(&self.inner, |shard, cx| {
                 shard.sync(group, request, waiter, cx);
             });
             answered
@@ -200,6 +207,35 @@ impl Coordinator {
         }
     }
 
+    /// ConsumerGroupHeartbeat.
+    ///
+    /// # Errors
+    /// `InvalidRequest`, `UnsupportedAssignor`, `GroupIdNotFound`, `GroupMaxSizeReached`,
+    /// `UnknownMemberId`, `FencedMemberEpoch`, `UnreleasedInstanceId`, `FencedInstanceId`, or why the
+    /// group cannot be asked.
+    pub async fn consumer_heartbeat(
+        &self,
+        group: &str,
+        request: &ConsumerHeartbeat,
+    ) -> Result<ConsumerHeartbeatAnswer, GroupError> {
+        let fresh = match request.member_id.is_empty() {
+            true => member_id::fresh("").map_err(|_| GroupError::UnknownServerError)?,
+            false => String::new(),
+        };
+        self.run(group, |shard, cx| shard.consumer_heartbeat(group, request, &fresh, cx)).await?
+    }
+
+    /// ConsumerGroupDescribe, of one group.
+    ///
+    /// # Errors
+    /// `GroupIdNotFound`, or why the group cannot be asked.
+    pub async fn describe_consumer(
+        &self,
+        group: &str,
+    ) -> Result<ConsumerGroupDescription, GroupError> {
+        self.run(group, |shard, _| shard.describe_consumer(group)).await?
+    }
+
     /// LeaveGroup: one outcome a member, in their order.
     ///
     /// # Errors
@@ -219,9 +255,8 @@ impl Coordinator {
     /// Why all of it was refused.
     pub async fn commit_offsets(&self, group: &str, request: CommitOffsets) -> CommitOutcome {
         let slot = self.slot(self.partition_of(group));
-        let (now, config) = (self.inner.now(), &self.inner.config);
-        let (outcome, gate) = slot.commit(now, config, group.into(), request).await?;
-        gate.pass(config.commit_timeout).await?;
+        let (outcome, gate) = slot.commit(&self.inner, group.into(), request).await?;
+        gate.pass(self.inner.config.commit_timeout).await?;
         outcome
     }
 
@@ -252,13 +287,12 @@ impl Coordinator {
         partition: i32,
         end: EndTransaction,
     ) -> Result<(), GroupError> {
-        let now = self.inner.now();
         let (outcome, gate) = self.slot(partition).with(|active| {
             let work = |shard: &mut Shard, cx: &mut Context<'_>| shard.end_transaction(end, cx);
-            (active.run(now, &self.inner.config, work), active.gate())
+            (active.run(&self.inner, work), active.gate())
         })?;
         outcome?;
-        gate.pass(self.inner.config.commit_timeout).await
+        Ok(gate.pass(self.inner.config.commit_timeout).await?)
     }
 
     /// OffsetFetch, of one group. A group that is not there has no offsets.
@@ -330,10 +364,9 @@ impl Coordinator {
     /// The topics are gone: so is what was committed for them.
     pub fn topics_deleted(&self, topics: &[Arc<str>]) {
         for slot in self.slots() {
-            let now = self.inner.now();
             // Other nodes do the same for theirs.
             let _ = slot.with(|active| {
-                active.run(now, &self.inner.config, |shard, cx| shard.topics_deleted(topics, cx));
+                active.run(&self.inner, |shard, cx| shard.topics_deleted(topics, cx));
             });
         }
     }
@@ -354,18 +387,23 @@ impl Coordinator {
     }
 }
 
+/// What is known of topics before anything is.
+struct NoTopics;
+
+impl TopicView for NoTopics {
+    fn version(&self) -> u64 {
+        0
+    }
+
+    fn topic(&self, _: &str) -> Option<(TopicId, i32)> {
+        None
+    }
+}
+
 /// Offsets may be kept under an empty name, as old clients do; membership needs one.
 fn not_empty(group: &str) -> Result<(), GroupError> {
     match group.is_empty() {
         true => Err(GroupError::InvalidGroupId),
         false => Ok(()),
     }
-}
-
-/// Kafka's choice: the absolute value of Java's `String.hashCode`, modulo.
-fn partition_of(group: &str, partitions: i32) -> i32 {
-    let hash = group
-        .encode_utf16()
-        .fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    hash.checked_abs().unwrap_or(0) % partitions.max(1)
 }

@@ -2,62 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::super::config::GroupConfig;
-use super::super::error::{AppendError, GroupError};
-use super::super::machine::{Answer, Context, GroupId, Moment, Waiter};
+use super::super::error::GroupError;
+use super::super::machine::{Answer, Context, GroupId, Waiter};
 use super::super::offsets::CommitOffsets;
 use super::super::shard::{CommitOutcome, Shard};
-use super::log::{Appender, Buffers, OffsetsLog, Replicated};
-
-/// An append that is not replicated yet: where it ends, and what to wait for.
-pub(super) type Unreplicated = (i64, Replicated);
-
-/// How far the partition is replicated.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Replication {
-    /// Everything below is.
-    pub(super) below: i64,
-    /// The last append that failed to be: where it ended, and why.
-    pub(super) failed: Option<(i64, AppendError)>,
-}
-
-/// Holds an answer until all that it is based on is replicated.
-pub(super) struct Gate {
-    pub(super) offset: i64,
-    pub(super) replication: watch::Receiver<Replication>,
-}
-
-impl Gate {
-    /// # Errors
-    /// `CoordinatorNotAvailable` if it takes longer than `timeout`; why it failed.
-    pub(super) async fn pass(mut self, timeout: Duration) -> Result<(), GroupError> {
-        let offset = self.offset;
-        let is_decided = |state: &Replication| {
-            state.below >= offset || state.failed.is_some_and(|(failed, _)| failed >= offset)
-        };
-        if self.replication.borrow().below >= offset {
-            return Ok(());
-        }
-        let decided = tokio::time::timeout(timeout, self.replication.wait_for(is_decided)).await;
-        match decided {
-            // Those who wait for replicas find the coordinator anew meanwhile.
-            Err(_) => Err(GroupError::CoordinatorNotAvailable),
-            // The partition went to another node.
-            Ok(Err(_)) => Err(GroupError::NotCoordinator),
-            Ok(Ok(state)) if state.below >= offset => Ok(()),
-            Ok(Ok(state)) => match state.failed {
-                Some((_, error)) => Err(error.for_group()),
-                None => Ok(()),
-            },
-        }
-    }
-}
+use super::Inner;
+use super::log::{Appender, Buffers};
+use crate::internal::log::InternalLog;
+use crate::internal::replication::{Gate, Replication};
 
 /// A held answer with what it must wait for.
 pub(super) type Held = (Answer, Gate);
@@ -72,14 +29,11 @@ struct QueuedCommit {
 /// A partition whose groups are coordinated here.
 pub(super) struct Active {
     pub(super) machine: Shard,
-    log: Arc<dyn OffsetsLog>,
+    log: Arc<dyn InternalLog>,
     buffers: Buffers,
     waiters: BTreeMap<Waiter, oneshot::Sender<Held>>,
     next_waiter: u64,
-    /// Where the last append ended that was not replicated at once.
-    replicate_to: i64,
-    replication: watch::Receiver<Replication>,
-    unreplicated: mpsc::UnboundedSender<Unreplicated>,
+    replication: Replication,
     _task: Task,
 }
 
@@ -111,22 +65,14 @@ pub(super) struct Slot {
 }
 
 impl Active {
-    pub(super) fn new(
-        machine: Shard,
-        log: Arc<dyn OffsetsLog>,
-        replication: watch::Receiver<Replication>,
-        unreplicated: mpsc::UnboundedSender<Unreplicated>,
-        task: Task,
-    ) -> Self {
+    pub(super) fn new(machine: Shard, log: Arc<dyn InternalLog>, task: Task) -> Self {
         Active {
             machine,
             log,
             buffers: Buffers::default(),
             waiters: BTreeMap::new(),
             next_waiter: 0,
-            replicate_to: 0,
-            replication,
-            unreplicated,
+            replication: Replication::start(),
             _task: task,
         }
     }
@@ -141,29 +87,29 @@ impl Active {
     }
 
     pub(super) fn gate(&self) -> Gate {
-        Gate { offset: self.replicate_to, replication: self.replication.clone() }
+        self.replication.gate()
     }
 
     /// Lets the machine do something, and sends the answers that are ready.
     pub(super) fn run<T>(
         &mut self,
-        now: Moment,
-        config: &GroupConfig,
+        inner: &Inner,
         work: impl FnOnce(&mut Shard, &mut Context<'_>) -> T,
     ) -> T {
         let mut answers = Vec::new();
-        let mut appender = Appender {
-            log: &*self.log,
-            replicate_to: self.replicate_to,
-            waits: Vec::new(),
-            buffers: &mut self.buffers,
+        let mut appender =
+            Appender { log: &*self.log, written: Vec::new(), buffers: &mut self.buffers };
+        let topics = inner.topics.read().clone();
+        let mut cx = Context {
+            now: inner.now(),
+            config: &inner.config,
+            topics: &*topics,
+            log: &mut appender,
+            answers: &mut answers,
         };
-        let mut cx = Context { now, config, log: &mut appender, answers: &mut answers };
         let result = work(&mut self.machine, &mut cx);
-        self.replicate_to = appender.replicate_to;
-        for wait in appender.waits {
-            // Without the task the partition is not here any more, and the gates say so.
-            let _ = self.unreplicated.send(wait);
+        for written in appender.written {
+            self.replication.appended(written);
         }
         for (waiter, answer) in answers {
             if let Some(sender) = self.waiters.remove(&waiter) {
@@ -239,8 +185,7 @@ impl Slot {
     /// append.
     pub(super) async fn commit(
         &self,
-        now: Moment,
-        config: &GroupConfig,
+        inner: &Inner,
         group: GroupId,
         request: CommitOffsets,
     ) -> Result<(CommitOutcome, Gate), GroupError> {
@@ -257,7 +202,7 @@ impl Slot {
                 requests.push((commit.group, commit.request));
                 answers.push(commit.answer);
             }
-            let outcomes = active.run(now, config, |shard, cx| shard.commit(&requests, cx));
+            let outcomes = active.run(inner, |shard, cx| shard.commit(&requests, cx));
             for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 // Nobody listens if the connection was closed.
                 let _ = answer.send((outcome, active.gate()));

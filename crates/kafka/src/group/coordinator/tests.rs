@@ -7,13 +7,14 @@ use polyport_base::{Clock, Millis};
 use polyport_log::batch::Batch;
 use tokio::sync::oneshot;
 
-use super::{Coordinator, OffsetsLog, ReadFailed, Written, partition_of};
+use super::Coordinator;
 use crate::group::config::GroupConfig;
-use crate::group::error::{AppendError, GroupError};
+use crate::group::error::GroupError;
 use crate::group::machine::{EndTransaction, TransactionalProducer};
 use crate::group::offsets::FetchOffsets;
 use crate::group::shard::GroupKind;
 use crate::group::shard::tests::world::{consumer, offset, share, simple, sync};
+use crate::internal::log::{AppendError, InternalLog, ReadFailed, Written};
 
 /// A partition in memory.
 #[derive(Default)]
@@ -31,7 +32,7 @@ struct Partition {
     reads_fail: bool,
 }
 
-impl OffsetsLog for Memory {
+impl InternalLog for Memory {
     fn append(&self, batch: &mut [u8], _: Millis) -> Result<Written, AppendError> {
         let mut of = self.0.lock();
         let base_offset = of.end;
@@ -91,16 +92,6 @@ async fn leading(log: &Arc<Memory>) -> Coordinator {
 async fn committed(coordinator: &Coordinator, group: &str) -> Vec<i64> {
     let fetched = coordinator.fetch_offsets(group, &FetchOffsets::default()).await.unwrap();
     fetched.into_iter().map(|of| of.offset.unwrap().unwrap().offset).collect()
-}
-
-#[test]
-fn groups_are_in_the_partitions_that_kafka_puts_them_in() {
-    // From Java: Utils.abs(group.hashCode()) % 50.
-    for (group, partition) in [("g", 3), ("console-consumer-12345", 6), ("группа", 8)] {
-        assert_eq!(partition_of(group, 50), partition, "{group}");
-    }
-    // The least integer has no absolute value; Kafka makes it 0.
-    assert_eq!(partition_of("polygenelubricants", 50), 0);
 }
 
 #[tokio::test]

@@ -60,8 +60,8 @@ impl CommitOffset {
     }
 }
 
-/// OffsetFetch of one group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// OffsetFetch of one group. By default: all offsets, for somebody who is no member.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchOffsets {
     /// From version 9 on, a member's id.
     pub member_id: Option<String>,
@@ -71,6 +71,12 @@ pub struct FetchOffsets {
     pub partitions: Option<Vec<(Arc<str>, Vec<i32>)>>,
     /// Whether an offset that an open transaction may replace is to be answered with an error.
     pub require_stable: bool,
+}
+
+impl Default for FetchOffsets {
+    fn default() -> Self {
+        FetchOffsets { member_id: None, member_epoch: -1, partitions: None, require_stable: false }
+    }
 }
 
 /// What OffsetFetch answers about a partition.

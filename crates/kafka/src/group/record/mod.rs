@@ -148,6 +148,21 @@ pub struct MemberValue {
 }
 
 impl Record {
+    /// Whether the record takes back what the last one of its key said.
+    pub fn is_tombstone(&self) -> bool {
+        match self {
+            Record::Offset { value, .. } => value.is_none(),
+            Record::Group { value, .. } => value.is_none(),
+            Record::ConsumerGroup { epoch, .. } | Record::ConsumerTargetEpoch { epoch, .. } => {
+                epoch.is_none()
+            }
+            Record::ConsumerTopics { topics, .. } => topics.is_none(),
+            Record::ConsumerMember { value, .. } => value.is_none(),
+            Record::ConsumerTarget { partitions, .. } => partitions.is_none(),
+            Record::ConsumerCurrent { value, .. } => value.is_none(),
+        }
+    }
+
     /// The group that the record is about.
     pub fn group(&self) -> &Arc<str> {
         match self {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::classic::{ClassicState, GroupDescription};
+use super::super::classic::GroupDescription;
 use super::super::error::{AppendError, GroupError};
 use super::super::machine::{Context, GroupId};
 use super::Shard;
+use super::membership::Membership;
 
 /// Which protocol a group speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,11 +41,11 @@ pub struct GroupOverview {
 }
 
 impl Shard {
-    /// DescribeGroups: a group that is not there is `Dead`.
+    /// DescribeGroups: a group that is not there, or is a consumer group, is `Dead`.
     pub fn describe(&self, group: &str) -> GroupDescription {
-        match self.group(group) {
-            Some(group) => group.membership.describe(),
-            None => GroupDescription::dead(),
+        match self.group(group).map(|group| &group.membership) {
+            Some(Membership::Classic(classic)) => classic.describe(),
+            _ => GroupDescription::dead(),
         }
     }
 
@@ -53,8 +54,8 @@ impl Shard {
         self.groups.iter().map(|(id, group)| GroupOverview {
             group: id.clone(),
             protocol_type: group.membership.protocol_type().to_owned(),
-            state: group.membership.state().name(),
-            kind: GroupKind::Classic,
+            state: group.membership.state(),
+            kind: group.membership.kind(),
         })
     }
 
@@ -64,7 +65,7 @@ impl Shard {
     /// `GroupIdNotFound`, `NonEmptyGroup`, or why it could not be written.
     pub fn delete(&mut self, group: &str, cx: &mut Context<'_>) -> Result<(), GroupError> {
         let (id, of) = self.groups.get_key_value(group).ok_or(GroupError::GroupIdNotFound)?;
-        if of.membership.state() != ClassicState::Empty {
+        if !of.membership.is_empty() {
             return Err(GroupError::NonEmptyGroup);
         }
         let id = id.clone();
@@ -83,8 +84,8 @@ impl Shard {
         cx: &mut Context<'_>,
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         let (id, of) = self.groups.get_key_value(group).ok_or(GroupError::GroupIdNotFound)?;
-        let is_empty = of.membership.state() == ClassicState::Empty;
-        if !is_empty && !of.membership.is_consumer() {
+        let is_empty = of.membership.is_empty();
+        if !is_empty && !of.membership.knows_topics() {
             return Err(GroupError::NonEmptyGroup);
         }
         let outcome =

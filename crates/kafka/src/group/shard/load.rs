@@ -4,6 +4,7 @@
 use super::super::classic::ClassicGroup;
 use super::super::machine::{Context, GroupId};
 use super::super::record::Record;
+use super::membership::Membership;
 use super::{Group, Shard};
 
 impl Shard {
@@ -31,9 +32,12 @@ impl Shard {
                     Some(value) => ClassicGroup::load(group.clone(), value),
                     None => ClassicGroup::new(group.clone(), cx.now.wall),
                 };
-                self.group_or_new(&group, cx).membership = membership;
+                if value.is_none() && !self.groups.contains_key(&group) {
+                    return;
+                }
+                self.group_or_new(&group, cx).membership = Membership::Classic(membership);
             }
-            _ => {}
+            record => self.apply_consumer(record, cx),
         }
     }
 
@@ -52,8 +56,12 @@ impl Shard {
         self.retention_check = cx.now.uptime + cx.config.offsets_retention_check_interval;
         let ids: Vec<GroupId> = self.groups.keys().cloned().collect();
         for id in ids {
-            if let Some(group) = self.groups.get_mut(&id) {
-                group.membership.on_loaded(cx);
+            match self.groups.get_mut(&id).map(|group| &mut group.membership) {
+                Some(Membership::Classic(classic)) => classic.on_loaded(cx),
+                Some(Membership::Consumer(consumer)) => {
+                    consumer.on_loaded(cx.now.uptime, cx.config.consumer_session_timeout);
+                }
+                None => {}
             }
             self.settle(&id, cx);
         }
@@ -62,7 +70,9 @@ impl Shard {
     /// The partition is another node's now: those who wait are sent there.
     pub fn on_unloaded(&mut self, cx: &mut Context<'_>) {
         for group in self.groups.values_mut() {
-            group.membership.on_unloaded(cx);
+            if let Membership::Classic(classic) = &mut group.membership {
+                classic.on_unloaded(cx);
+            }
         }
         *self = Shard::default();
     }

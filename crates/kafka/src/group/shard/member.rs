@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::classic::{JoinGroup, JoinRefused, LeavingMember, SyncGroup};
-use super::super::error::GroupError;
+use super::super::classic::{ClassicGroup, JoinGroup, JoinRefused, LeavingMember, SyncGroup};
+use super::super::error::{AppendError, GroupError};
 use super::super::machine::{Context, Waiter};
 use super::Shard;
+use super::membership::Membership;
 
 impl Shard {
     /// JoinGroup. The answer comes when the group has been joined, or at once if it cannot be. `fresh`
@@ -23,7 +24,14 @@ impl Shard {
             cx.answer_join(waiter, Err(JoinRefused { error, member_id }));
             return;
         }
-        self.group_or_new(group, cx).membership.join(request, fresh, waiter, cx);
+        let made = self.make_classic(group, cx).map_err(AppendError::for_group);
+        match made.and_then(|()| self.classic_group(group)) {
+            Ok(classic) => classic.join(request, fresh, waiter, cx),
+            Err(error) => {
+                let member_id = request.member_id;
+                cx.answer_join(waiter, Err(JoinRefused { error, member_id }));
+            }
+        }
         self.settle(group, cx);
     }
 
@@ -41,17 +49,40 @@ impl Shard {
         if !timeout.is_ok_and(|timeout| limits.contains(&timeout)) {
             return Err(GroupError::InvalidSessionTimeout);
         }
-        if self.group(group).is_none() && !request.member_id.is_empty() {
-            return Err(GroupError::UnknownMemberId);
+        match self.group(group).map(|group| &group.membership) {
+            None if !request.member_id.is_empty() => Err(GroupError::UnknownMemberId),
+            Some(Membership::Consumer(consumer)) if !consumer.is_empty() => {
+                Err(GroupError::InconsistentGroupProtocol)
+            }
+            Some(Membership::Consumer(_)) if !request.member_id.is_empty() => {
+                Err(GroupError::UnknownMemberId)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sees to it that there is a classic group. A consumer group that nobody is in becomes one, and
+    /// keeps its offsets.
+    fn make_classic(&mut self, id: &str, cx: &mut Context<'_>) -> Result<(), AppendError> {
+        if let Membership::Consumer(consumer) = &self.group_or_new(id, cx).membership {
+            let records = consumer.tombstones();
+            self.write(records, None, cx)?;
         }
         Ok(())
     }
 
+    fn classic_group(&mut self, id: &str) -> Result<&mut ClassicGroup, GroupError> {
+        match self.groups.get_mut(id).map(|group| &mut group.membership) {
+            Some(Membership::Classic(classic)) => Ok(classic),
+            _ => Err(GroupError::UnknownMemberId),
+        }
+    }
+
     /// SyncGroup. The answer comes when the leader has brought the assignment.
     pub fn sync(&mut self, group: &str, request: SyncGroup, waiter: Waiter, cx: &mut Context<'_>) {
-        match self.member_group(group) {
+        match self.classic_group(group) {
             Err(error) => cx.answer_sync(waiter, Err(error)),
-            Ok(membership) => membership.sync(request, waiter, cx),
+            Ok(classic) => classic.sync(request, waiter, cx),
         }
         self.settle(group, cx);
     }
@@ -70,7 +101,7 @@ impl Shard {
         cx: &mut Context<'_>,
     ) -> Result<(), GroupError> {
         // The deadline only moves away: the timer may stay.
-        self.member_group(group)?.heartbeat(member_id, instance_id, generation, cx)
+        self.classic_group(group)?.heartbeat(member_id, instance_id, generation, cx)
     }
 
     /// LeaveGroup: one outcome a member, in their order.
@@ -80,7 +111,7 @@ impl Shard {
         members: &[LeavingMember],
         cx: &mut Context<'_>,
     ) -> Vec<Result<(), GroupError>> {
-        let leave = |leaving| self.member_group(group)?.leave(leaving, cx);
+        let leave = |leaving| self.classic_group(group)?.leave(leaving, cx);
         let outcomes = members.iter().map(leave).collect();
         self.settle(group, cx);
         outcomes

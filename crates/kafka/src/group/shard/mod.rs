@@ -8,8 +8,10 @@
 //! until all that was appended before it is replicated, so nobody is told what could still be lost.
 
 mod administer;
+mod consumer;
 mod load;
 mod member;
+mod membership;
 mod offsets;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -20,15 +22,15 @@ use std::time::Duration;
 pub use self::administer::{GroupKind, GroupOverview};
 pub use self::offsets::CommitOutcome;
 
+use self::membership::Membership;
 use super::classic::ClassicGroup;
-use super::error::GroupError;
 use super::machine::{Context, GroupId};
 use super::offsets::Offsets;
 
 /// A group: who is in it, and what it has committed.
 #[derive(Clone, Debug)]
 struct Group {
-    membership: ClassicGroup,
+    membership: Membership,
     offsets: Offsets,
     /// Under which deadline the group is in `Shard::timers`; not later than its next one.
     timer: Option<Duration>,
@@ -36,13 +38,13 @@ struct Group {
 
 impl Group {
     fn new(id: GroupId, cx: &Context<'_>) -> Self {
-        let membership = ClassicGroup::new(id, cx.now.wall);
+        let membership = Membership::Classic(ClassicGroup::new(id, cx.now.wall));
         Group { membership, offsets: Offsets::default(), timer: None }
     }
 
     /// Nobody and nothing is in it, and no record speaks of it.
     fn is_nothing(&self) -> bool {
-        self.offsets.is_empty() && self.membership.is_vacant() && self.membership.generation() == 0
+        self.offsets.is_empty() && self.membership.is_vacant() && self.membership.is_unwritten()
     }
 }
 
@@ -75,8 +77,8 @@ impl Shard {
             self.timers.remove(&timer);
             if let Some(group) = self.groups.get_mut(&timer.1) {
                 group.timer = None;
-                group.membership.expire(cx);
             }
+            self.expire_members(&timer.1, cx);
             self.settle(&timer.1, cx);
         }
         if self.retention_check <= cx.now.uptime {
@@ -89,9 +91,12 @@ impl Shard {
         self.groups.get(id)
     }
 
-    fn member_group(&mut self, id: &str) -> Result<&mut ClassicGroup, GroupError> {
-        let group = self.groups.get_mut(id).ok_or(GroupError::UnknownMemberId)?;
-        Ok(&mut group.membership)
+    fn expire_members(&mut self, id: &str, cx: &mut Context<'_>) {
+        match self.groups.get_mut(id).map(|group| &mut group.membership) {
+            Some(Membership::Classic(group)) => group.expire(cx),
+            Some(Membership::Consumer(_)) => self.expire_consumers(id, cx),
+            None => {}
+        }
     }
 
     fn group_or_new(&mut self, id: &str, cx: &Context<'_>) -> &mut Group {
@@ -106,8 +111,9 @@ impl Shard {
     fn settle(&mut self, id: &str, cx: &mut Context<'_>) {
         let Some(group) = self.groups.get_mut(id) else { return };
         if group.membership.next_deadline().is_some_and(|at| at <= cx.now.uptime) {
-            group.membership.expire(cx);
+            self.expire_members(id, cx);
         }
+        let Some(group) = self.groups.get_mut(id) else { return };
         let next = group.membership.next_deadline();
         let timer = std::mem::replace(&mut group.timer, next);
         let is_nothing = group.is_nothing();

@@ -6,6 +6,7 @@ use super::super::error::{AppendError, GroupError};
 use super::super::machine::{Context, EndTransaction, GroupId, TransactionalProducer};
 use super::super::offsets::{CommitOffsets, FetchOffsets, FetchedOffset, Offsets};
 use super::super::record::Record;
+use super::membership::Membership;
 use super::{Group, Shard};
 
 /// The answer to a commit: why all of it was refused, or what became of each offset, in their order.
@@ -73,11 +74,9 @@ impl Shard {
         if !in_transaction && request.generation >= 0 && !self.groups.contains_key(id) {
             return Err(GroupError::IllegalGeneration);
         }
-        let CommitOffsets { member_id, instance_id, generation, offsets } = request;
-        let instance_id = instance_id.as_deref();
+        let offsets = &request.offsets;
         let membership = &mut self.group_or_new(id, cx).membership;
-        let member =
-            membership.check_commit(member_id, instance_id, *generation, in_transaction, cx);
+        let member = membership.check_commit(request, in_transaction, cx);
         if let Err(error) = member {
             self.forget_if_nothing(id);
             return Err(error);
@@ -97,8 +96,8 @@ impl Shard {
         Ok(outcomes)
     }
 
-    /// Appends records of offsets and applies them.
-    fn write(
+    /// Appends records and applies them.
+    pub(super) fn write(
         &mut self,
         records: Vec<Record>,
         producer: Option<TransactionalProducer>,
@@ -138,7 +137,12 @@ impl Shard {
         request: &FetchOffsets,
     ) -> Result<Vec<FetchedOffset>, GroupError> {
         match self.group(group) {
-            Some(group) => Ok(group.offsets.fetch(request)),
+            Some(group) => {
+                if let Membership::Consumer(consumer) = &group.membership {
+                    consumer.check_fetch(request.member_id.as_deref(), request.member_epoch)?;
+                }
+                Ok(group.offsets.fetch(request))
+            }
             None => Ok(Offsets::default().fetch(request)),
         }
     }

@@ -1,4 +1,6 @@
 mod classic;
+mod consumer;
 mod offsets;
+mod random;
 mod statics;
 pub(crate) mod world;

@@ -11,12 +11,13 @@ use crate::group::classic::{
     JoinGroup, JoinOutcome, LeavingMember, Protocol, SyncGroup, SyncOutcome,
 };
 use crate::group::config::GroupConfig;
+use crate::group::consumer::TopicView;
 use crate::group::error::{AppendError, GroupError};
 use crate::group::machine::{
     Answer, Append, Context, EndTransaction, Moment, TransactionalProducer, Waiter,
 };
 use crate::group::offsets::{CommitOffset, CommitOffsets, FetchOffsets, FetchedOffset};
-use crate::group::record::Record;
+use crate::group::record::{Record, TopicId};
 
 /// One append: records of one batch, or the end of a transaction.
 #[derive(Clone, Debug)]
@@ -70,12 +71,41 @@ fn through_encoding(record: &Record) -> Record {
     read
 }
 
+/// The cluster's topics.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Topics(pub(crate) BTreeMap<String, (TopicId, i32)>, pub(crate) u64);
+
+impl TopicView for Topics {
+    fn version(&self) -> u64 {
+        self.1
+    }
+
+    fn topic(&self, name: &str) -> Option<(TopicId, i32)> {
+        self.0.get(name).copied()
+    }
+}
+
+impl Topics {
+    /// Makes or changes a topic, whose id is made of its name.
+    pub(crate) fn set(&mut self, name: &str, partitions: i32) {
+        self.0.insert(name.into(), (topic_id(name), partitions));
+        self.1 += 1;
+    }
+}
+
+pub(crate) fn topic_id(name: &str) -> TopicId {
+    let mut id = [0; 16];
+    id[..name.len()].copy_from_slice(name.as_bytes());
+    TopicId(id)
+}
+
 /// A shard at work.
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) shard: Shard,
     pub(crate) log: MemoryLog,
     pub(crate) config: GroupConfig,
+    pub(crate) topics: Topics,
     pub(crate) now: Moment,
     pub(crate) answers: Vec<(Waiter, Answer)>,
     next_waiter: u64,
@@ -90,6 +120,7 @@ impl World {
             shard: Shard::default(),
             log: MemoryLog::default(),
             config: GroupConfig::default(),
+            topics: Topics::default(),
             now: Moment { wall: Millis(START), uptime: Duration::from_secs(1000) },
             answers: Vec::new(),
             next_waiter: 0,
@@ -103,6 +134,7 @@ impl World {
         let mut cx = Context {
             now: self.now,
             config: &self.config,
+            topics: &self.topics,
             log: &mut self.log,
             answers: &mut self.answers,
         };
@@ -223,7 +255,9 @@ impl World {
     pub(crate) fn reloaded(&self) -> World {
         let mut world = World::new();
         world.config = self.config.clone();
+        world.topics = self.topics.clone();
         world.now = self.now;
+        (world.next_waiter, world.fresh) = (self.next_waiter, self.fresh);
         for (base, appended) in self.log.appends.clone() {
             world.run(|shard, cx| match appended {
                 Appended::End(end) => shard.apply_marker(end.producer.id, end.commit),
