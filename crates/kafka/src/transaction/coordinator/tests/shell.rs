@@ -11,7 +11,7 @@ use crate::internal::log::{AppendError, InternalLog as _};
 use crate::transaction::machine::{End, Producer};
 use crate::transaction::producer_id::ProducerIds;
 use crate::transaction::record::TransactionState;
-use crate::transaction::shard::ListFilter;
+use crate::transaction::shard::{InitProducerId, ListFilter};
 use crate::transaction::{TransactionConfig, TransactionError};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -181,6 +181,13 @@ async fn a_transaction_that_is_open_for_too_long_is_aborted_without_anybody_aski
     let late = coordinator.end("t", producer, End::Commit).await;
     assert_eq!(late, Err(TransactionError::ProducerFenced));
     assert_eq!(late.unwrap_err().before_producer_fenced(), TransactionError::InvalidProducerEpoch);
+
+    // One whose time comes before all that was waited for.
+    let short = InitProducerId { timeout_ms: 1_000, expected: None };
+    let producer = coordinator.init_producer_id(Some("u"), short).await.unwrap();
+    coordinator.add_partitions("u", producer, &[x(0)]).await.unwrap();
+    tokio::time::sleep(SECOND + Duration::from_millis(2)).await;
+    assert_eq!(state(&coordinator, "u"), TransactionState::CompleteAbort);
 }
 
 #[tokio::test(start_paused = true)]
