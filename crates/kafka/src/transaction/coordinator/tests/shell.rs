@@ -203,7 +203,14 @@ async fn those_who_wait_are_told_when_the_partition_goes() {
     tokio::time::sleep(SECOND).await;
     assert_eq!(sink.ends(&x(0)), [], "who does not lead does not decide");
     // News of an old leader epoch changes nothing.
-    coordinator.lead(0, 1, log);
+    coordinator.lead(0, 1, log.clone());
+    assert_eq!(coordinator.describe("t"), Err(TransactionError::NotCoordinator));
+    log.0.lock().replicates = false;
+    coordinator.lead(0, 2, log);
+    coordinator.resign(0, 1);
+    loaded(&coordinator).await;
+    comes_to(&coordinator, "t", TransactionState::CompleteCommit).await;
+    coordinator.resign(0, 2);
     assert_eq!(coordinator.describe("t"), Err(TransactionError::NotCoordinator));
 }
 
