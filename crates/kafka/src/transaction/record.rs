@@ -248,6 +248,53 @@ mod tests {
         assert_eq!(bytes[29..37], [0xff; 8], "no start is -1");
     }
 
+    fn bytes(hex: &str) -> Vec<u8> {
+        let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        (0..hex.len()).step_by(2).map(byte).collect()
+    }
+
+    /// From a Kafka 3.9.1: one transaction of a producer whose id is 1.
+    #[test]
+    fn records_of_a_real_kafka_are_read_and_written_again() {
+        let of = |state, partitions: &[TopicPartition], last_update, start| TransactionValue {
+            producer: Producer { id: 1, epoch: 0 },
+            timeout_ms: 60_000,
+            state,
+            partitions: partitions.iter().cloned().collect(),
+            last_update: Millis(last_update),
+            start,
+        };
+        let start = Some(Millis(0x01a1_ffac_ef1c));
+        let x = [partition("x", 2)];
+        let records = [
+            (
+                "0000000000000000000100000000ea6000ffffffff000001a1ffacece3ffffffffffffffff",
+                of(TransactionState::Empty, &[], 0x01a1_ffac_ece3, None),
+            ),
+            (
+                "0000000000000000000100000000ea6001000000010001780000000100000002000001a1ffacef1c\
+                 000001a1ffacef1c",
+                of(TransactionState::Ongoing, &x, 0x01a1_ffac_ef1c, start),
+            ),
+            (
+                "0000000000000000000100000000ea6003000000010001780000000100000002000001a1ffacef23\
+                 000001a1ffacef1c",
+                of(TransactionState::PrepareAbort, &x, 0x01a1_ffac_ef23, start),
+            ),
+            (
+                "0000000000000000000100000000ea600500000000000001a1ffacef26000001a1ffacef1c",
+                of(TransactionState::CompleteAbort, &[], 0x01a1_ffac_ef26, start),
+            ),
+        ];
+        for (hex, value) in records {
+            let record = Record { id: "a".into(), value: Some(value) };
+            assert_eq!(record.key().unwrap(), bytes("0000000161"));
+            assert_eq!(record.value().unwrap().unwrap(), bytes(hex));
+            let read = Record::decode(&bytes("0000000161"), Some(&bytes(hex)));
+            assert_eq!(read.unwrap().unwrap(), record);
+        }
+    }
+
     #[test]
     fn records_are_read_as_they_were_written_and_by_newer_kafkas() {
         for state in TransactionState::ALL {

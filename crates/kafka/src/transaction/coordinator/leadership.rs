@@ -19,7 +19,7 @@ impl TransactionCoordinator {
     /// `CoordinatorLoadInProgress`. Called again with the same epoch, it does nothing.
     pub fn lead(&self, partition: i32, leader_epoch: i32, log: Arc<dyn InternalLog>) {
         let slot = self.slot(partition);
-        if !slot.enter(leader_epoch, State::Loading) {
+        if !slot.load(leader_epoch) {
             return;
         }
         let coordinator = self.clone();
@@ -41,10 +41,10 @@ impl TransactionCoordinator {
         });
     }
 
-    /// Another node, or none, leads the partition from this leader epoch on. Those who wait are sent
-    /// there.
+    /// Another node, or none, leads the partition from this leader epoch on, or its log is not here.
+    /// Those who wait are sent there.
     pub fn resign(&self, partition: i32, leader_epoch: i32) {
-        self.slot(partition).enter(leader_epoch, State::Absent);
+        self.slot(partition).leave(leader_epoch);
     }
 
     /// # Errors

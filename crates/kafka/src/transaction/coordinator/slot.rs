@@ -75,16 +75,23 @@ impl Slot {
         Slot { state: Mutex::new((State::Absent, -1)), sooner: Notify::new() }
     }
 
-    /// Takes a state that a leader epoch brings which has not been heard of; false if it has.
-    pub(super) fn enter(&self, epoch: i32, state: State) -> bool {
+    /// Begins to load the partition for the leader of an epoch that has not been heard of; false if
+    /// it has.
+    pub(super) fn load(&self, epoch: i32) -> bool {
         let mut slot = self.state.lock();
-        if epoch <= slot.1 {
-            return false;
+        let is_news = slot.1 < epoch;
+        if is_news {
+            *slot = (State::Loading, epoch);
         }
-        let before = std::mem::replace(&mut *slot, (state, epoch));
-        drop(slot);
-        drop(before);
-        true
+        is_news
+    }
+
+    /// Ends the work, unless this node has begun to lead in a newer epoch.
+    pub(super) fn leave(&self, epoch: i32) {
+        let mut slot = self.state.lock();
+        if slot.1 <= epoch {
+            *slot = (State::Absent, epoch);
+        }
     }
 
     /// Replaces the state of the leader of this epoch, if it is still that.

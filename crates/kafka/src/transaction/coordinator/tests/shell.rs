@@ -11,7 +11,7 @@ use crate::internal::log::{AppendError, InternalLog as _};
 use crate::transaction::machine::{End, Producer};
 use crate::transaction::producer_id::ProducerIds;
 use crate::transaction::record::TransactionState;
-use crate::transaction::shard::ListFilter;
+use crate::transaction::shard::{InitProducerId, ListFilter};
 use crate::transaction::{TransactionConfig, TransactionError};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -181,6 +181,13 @@ async fn a_transaction_that_is_open_for_too_long_is_aborted_without_anybody_aski
     let late = coordinator.end("t", producer, End::Commit).await;
     assert_eq!(late, Err(TransactionError::ProducerFenced));
     assert_eq!(late.unwrap_err().before_producer_fenced(), TransactionError::InvalidProducerEpoch);
+
+    // One whose time comes before all that was waited for.
+    let short = InitProducerId { timeout_ms: 1_000, expected: None };
+    let producer = coordinator.init_producer_id(Some("u"), short).await.unwrap();
+    coordinator.add_partitions("u", producer, &[x(0)]).await.unwrap();
+    tokio::time::sleep(SECOND + Duration::from_millis(2)).await;
+    assert_eq!(state(&coordinator, "u"), TransactionState::CompleteAbort);
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,7 +203,14 @@ async fn those_who_wait_are_told_when_the_partition_goes() {
     tokio::time::sleep(SECOND).await;
     assert_eq!(sink.ends(&x(0)), [], "who does not lead does not decide");
     // News of an old leader epoch changes nothing.
-    coordinator.lead(0, 1, log);
+    coordinator.lead(0, 1, log.clone());
+    assert_eq!(coordinator.describe("t"), Err(TransactionError::NotCoordinator));
+    log.0.lock().replicates = false;
+    coordinator.lead(0, 2, log);
+    coordinator.resign(0, 1);
+    loaded(&coordinator).await;
+    comes_to(&coordinator, "t", TransactionState::CompleteCommit).await;
+    coordinator.resign(0, 2);
     assert_eq!(coordinator.describe("t"), Err(TransactionError::NotCoordinator));
 }
 

@@ -1,3 +1,4 @@
+mod kafka;
 mod transcript;
 mod transcripts;
 mod world;

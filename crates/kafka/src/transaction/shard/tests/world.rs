@@ -374,6 +374,10 @@ impl World {
         }
         let at = self.rng.below(self.jobs.len() as u64) as usize;
         let job = &mut self.jobs[at];
+        // Those of a coordinator of the past may be on their way for long.
+        if job.epoch < self.epoch && !self.rng.chance(10) {
+            return;
+        }
         let Marker { producer, coordinator_epoch, .. } = job.markers.marker;
         let mut marked = Vec::new();
         if !job.left.is_empty() {
@@ -447,7 +451,7 @@ impl World {
         for _ in 0..5 {
             self.now.0 += 11_000;
             self.run(|shard, cx| shard.tick(cx));
-            for _ in 0..2_000 {
+            for _ in 0..3_000 {
                 self.replicate();
                 self.mark();
             }
@@ -497,7 +501,7 @@ impl World {
 fn transactions_are_atomic_and_zombies_fenced_whatever_happens() {
     let mut ended = [0, 0];
     let mut fenced = 0;
-    for seed in 0..150 {
+    for seed in 0..400 {
         let mut world = World::new(seed);
         for step in 0..1_500 {
             world.step();
@@ -512,5 +516,5 @@ fn transactions_are_atomic_and_zombies_fenced_whatever_happens() {
         fenced += world.given.values().map(|given| given.len() - 1).sum::<usize>();
     }
     // The worlds are worth something only if much happens in them.
-    assert!(ended[0] > 300 && ended[1] > 700 && fenced > 1_000, "{ended:?} {fenced}");
+    assert!(ended[0] > 800 && ended[1] > 2_000 && fenced > 2_000, "{ended:?} {fenced}");
 }
