@@ -16,7 +16,7 @@ use super::accept::Peer;
 use super::answered::Answer;
 use super::counters::Counters;
 use super::handshake::{Attached, Refused, handshake};
-use super::load::Turn;
+use super::load::{Place, Turn};
 use super::outbound::{Ending, Outbound, Queued, Write};
 use super::{Connected, Happened, Server, authenticate, eager, four_letter, read, reconfig, write};
 use crate::audit;
@@ -65,6 +65,8 @@ pub(super) struct Connection<'a, S> {
     barrier: Option<Bytes>,
     /// Since when a whole request waits for its turn.
     held_since: Option<Instant>,
+    /// Its place among the connections of which that is true.
+    place: Option<Place>,
     /// The client hung up, which makes the requests that are left stale.
     gone: bool,
 }
@@ -97,6 +99,7 @@ where
         attached: None,
         barrier: None,
         held_since: None,
+        place: None,
         gone: false,
     };
     let ended = connection.run().await;
@@ -190,6 +193,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 read = self.stream.read_buf(&mut self.input), if reads => {
                     if read? == 0 {
                         return self.hung_up(turn).await;
+                    }
+                    // What it said may have to wait for its turn; that is not the client's silence.
+                    if let Some(attached) = &self.attached {
+                        attached.touch.set();
                     }
                 }
                 () = outbound.wake.notified() => {}
@@ -317,7 +324,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let mut held = None;
         while self.barrier.is_none() && self.wants_input() {
             let own = self.outbound.owed(|owed| !owed.queue.is_empty());
-            turn = self.server.shared.load.turn(own);
+            turn = match self.has_frame() {
+                true => self.server.shared.load.turn(own, &mut self.place),
+                false => Turn::Go,
+            };
             if turn != Turn::Go {
                 break;
             }
@@ -338,6 +348,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
         if turn == Turn::WhenCalm {
             self.held_since.get_or_insert_with(Instant::now);
+        } else {
+            // It may wait for something else, and nobody is to wait for it.
+            self.place = None;
         }
         if count > 0 {
             // Those behind one that waited came no earlier than they could be read.
@@ -350,6 +363,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             self.server.stats().received_bytes(bytes);
             self.counters.received.fetch_add(count, Ordering::Relaxed);
             self.server.replica().flush();
+            self.server.shared.load.call();
         }
         Ok(turn)
     }

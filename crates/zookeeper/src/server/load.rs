@@ -1,9 +1,11 @@
 //! How much work clients may have under way, and who has to wait.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// Limits on work under way. A write is under way from its arrival to its answer; reads are
@@ -68,8 +70,24 @@ pub(super) struct Load {
     limits: Limits,
     writes: AtomicUsize,
     large: AtomicUsize,
-    /// Told when the writes have fallen below the limit of all requests.
+    /// Connections that wait until the writes have fallen below the limit of all requests, in the
+    /// order in which they came: whoever has just been served is not served again before them.
+    line: Mutex<Line>,
+    /// Told when the first of them may go ahead.
     pub(super) calm: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    places: BTreeSet<u64>,
+    next: u64,
+}
+
+/// A connection's place in the line, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    load: Arc<Load>,
+    number: u64,
 }
 
 /// A request's share of the load, until this is dropped.
@@ -85,16 +103,41 @@ impl Load {
         Self { limits, ..Self::default() }
     }
 
-    /// `own`: whether the connection has writes under way.
-    pub(super) fn turn(&self, own: bool) -> Turn {
+    /// For a request that is there. `own`: whether the connection has writes under way; `place`: its
+    /// place in the line, which it gets and loses here.
+    pub(super) fn turn(self: &Arc<Self>, own: bool, place: &mut Option<Place>) -> Turn {
         let writes = self.writes.load(Ordering::Relaxed);
         let limits = &self.limits;
         if own && writes >= limits.global_outstanding {
-            Turn::AfterOwn
-        } else if limits.throttle > 0 && writes >= limits.throttle {
-            Turn::WhenCalm
-        } else {
-            Turn::Go
+            *place = None;
+            return Turn::AfterOwn;
+        }
+        if limits.throttle == 0 {
+            return Turn::Go;
+        }
+        let room = limits.throttle.saturating_sub(writes);
+        let mut line = self.line.lock();
+        let number = place.as_ref().map_or(u64::MAX, |place| place.number);
+        if line.places.range(..number).take(room).count() < room {
+            line.places.remove(&number);
+            drop(line);
+            *place = None;
+            return Turn::Go;
+        }
+        if place.is_none() {
+            let number = line.next;
+            line.next += 1;
+            line.places.insert(number);
+            *place = Some(Place { load: self.clone(), number });
+        }
+        Turn::WhenCalm
+    }
+
+    /// Lets the next in line go ahead if there is room.
+    pub(super) fn call(&self) {
+        let (limit, writes) = (self.limits.throttle, self.writes.load(Ordering::Relaxed));
+        if writes < limit && !self.line.lock().places.is_empty() {
+            self.calm.notify_waiters();
         }
     }
 
@@ -124,6 +167,15 @@ impl Load {
     }
 }
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.load.line.lock().places.remove(&self.number) {
+            // It left without having gone ahead.
+            self.load.call();
+        }
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         let load = &self.load;
@@ -147,22 +199,49 @@ mod tests {
     fn who_has_nothing_under_way_is_never_kept_waiting_by_the_global_limit() {
         let load = Arc::new(Load::new(Limits { global_outstanding: 2, ..Limits::default() }));
         let first = load.share(true, 10);
-        assert_eq!(load.turn(true), Turn::Go);
+        assert_eq!(load.turn(true, &mut None), Turn::Go);
         let _second = load.share(true, 10);
-        assert_eq!((load.turn(true), load.turn(false)), (Turn::AfterOwn, Turn::Go));
+        assert_eq!(load.turn(true, &mut None), Turn::AfterOwn);
+        assert_eq!(load.turn(false, &mut None), Turn::Go);
         drop(first);
-        assert_eq!(load.turn(true), Turn::Go);
+        assert_eq!(load.turn(true, &mut None), Turn::Go);
     }
 
     #[tokio::test]
     async fn the_throttle_holds_everybody_until_there_is_room() {
         let load = Arc::new(Load::new(Limits { throttle: 1, ..Limits::default() }));
         let share = load.share(true, 10);
-        assert_eq!(load.turn(false), Turn::WhenCalm);
+        let mut place = None;
+        assert_eq!(load.turn(false, &mut place), Turn::WhenCalm);
         let calm = load.calm.notified();
         drop(share);
         calm.await;
-        assert_eq!(load.turn(false), Turn::Go);
+        assert_eq!(load.turn(false, &mut place), Turn::Go);
+        assert!(load.line.lock().places.is_empty());
+    }
+
+    #[tokio::test]
+    async fn nobody_who_waits_is_overtaken() {
+        let load = Arc::new(Load::new(Limits { throttle: 1, ..Limits::default() }));
+        let share = load.share(true, 10);
+        let (mut first, mut second) = (None, None);
+        assert_eq!(load.turn(false, &mut first), Turn::WhenCalm);
+        assert_eq!(load.turn(false, &mut second), Turn::WhenCalm);
+        drop(share);
+        // The one that was just served asks again at once.
+        let mut served = None;
+        assert_eq!(load.turn(false, &mut served), Turn::WhenCalm);
+        assert_eq!(load.turn(false, &mut second), Turn::WhenCalm);
+        assert_eq!(load.turn(false, &mut first), Turn::Go);
+        let share = load.share(true, 10);
+        assert_eq!(load.turn(false, &mut first), Turn::WhenCalm);
+        drop(share);
+        // Whoever leaves the line makes room for the next.
+        let calm = load.calm.notified();
+        drop(second);
+        calm.await;
+        assert_eq!(load.turn(false, &mut first), Turn::WhenCalm);
+        assert_eq!(load.turn(false, &mut served), Turn::Go);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use polyport_base::NodeId;
 use polyport_net::admission::Admission;
 use polyport_tree::Acl;
+use polyport_tree::replica;
 use polyport_zookeeper::codec::{ErrorCode, Request};
 use polyport_zookeeper::server::{ConnectThrottle, Limits, Settings};
 use tokio::net::TcpStream;
@@ -175,6 +177,50 @@ async fn limits_on_work_under_way_slow_down_but_never_stop() {
             done.unwrap();
         }
         node.still_works().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_whose_requests_wait_for_their_turn_is_heard_all_the_same() {
+    let limits = Limits { throttle: 1, ..Limits::default() };
+    let timeout = Duration::from_millis(500);
+    let settings = Settings {
+        limits,
+        min_session_timeout: timeout,
+        max_session_timeout: timeout,
+        ..Settings::default()
+    };
+    let tree = replica::Settings {
+        tick: Duration::from_millis(100),
+        // So long after the one before it, a write is under way.
+        flush_delay: timeout * 2,
+        ..replica::Settings::new(NodeId(1))
+    };
+    let node = Node::start_with(tree, settings).await;
+    let mut ping = Vec::new();
+    Request::Ping.encode_frame(-2, &mut ping);
+    let mut beat = tokio::time::interval(timeout / 10);
+    let mut first = node.client().await;
+    // Making a session is such a write.
+    let second = tokio::spawn(Client::connect(node.port));
+    while !second.is_finished() {
+        beat.tick().await;
+        first.send_bytes(&ping).await;
+        assert_eq!(first.reply(-2).await.expect("the session lives").0, ErrorCode::OK);
+    }
+    let mut second = second.await.unwrap();
+    let waiting = [
+        first.send(&create("/first", b"", Acl::open())).await,
+        second.send(&create("/second", b"", Acl::open())).await,
+    ];
+    let begin = tokio::time::Instant::now();
+    while begin.elapsed() < timeout * 5 {
+        beat.tick().await;
+        first.send_bytes(&ping).await;
+        second.send_bytes(&ping).await;
+    }
+    for (client, xid) in [first, second].iter_mut().zip(waiting) {
+        assert_eq!(client.reply(xid).await.expect("the session lives").0, ErrorCode::OK);
     }
 }
 
