@@ -11,10 +11,12 @@
 pub mod client;
 pub mod console_consumer;
 pub mod console_producer;
+pub mod consumer_groups;
 mod log;
 pub mod options;
 mod pattern;
 mod stop;
+mod time;
 pub mod topics;
 
 use client::Properties;
@@ -27,6 +29,7 @@ use crate::Tool;
 const TOOLS: &[(&str, Tool)] = &[
     ("kafka-console-consumer", console_consumer::main),
     ("kafka-console-producer", console_producer::main),
+    ("kafka-consumer-groups", consumer_groups::main),
     ("kafka-topics", topics::main),
 ];
 

@@ -1,10 +1,12 @@
 //! What an administrator asks of a cluster, in the nouns that the tools show.
 
 mod configs;
+mod groups;
 mod offsets;
 mod topics;
 
 pub use configs::{ConfigChange, ConfigEntry, ConfigOperation, ResourceKind};
+pub use groups::{GroupDescription, GroupListing, GroupMember, GroupOffset};
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use topics::{NewTopic, PartitionDescription, Reassignment, TopicDescription, TopicListing};
 

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 pub use config::{ConsumerConfig, Reset};
 pub use fetch::{Fetched, TimestampType};
 use group::Group;
+pub use group::assigned as assigned_partitions;
 
 use super::{Client, ClientError, Result, TopicPartition, is_internal, known};
 use crate::kafka::log::{Level, log};
