@@ -11,8 +11,16 @@ use crate::zk_cli::Console;
 const ALL: &[Opt] = &[
     HELP,
     VERSION,
-    Opt::text("bootstrap-server", "server(s) to use for bootstrapping", "REQUIRED: The broker(s) to ask first."),
-    Opt::text("command-config", "command config property file", "A file with settings of the client."),
+    Opt::text(
+        "bootstrap-server",
+        "server(s) to use for bootstrapping",
+        "REQUIRED: The broker(s) to ask first.",
+    ),
+    Opt::text(
+        "command-config",
+        "command config property file",
+        "A file with settings of the client.",
+    ),
 ];
 
 const PURPOSE: &str = "This tool helps to retrieve broker version information.";

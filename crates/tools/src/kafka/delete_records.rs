@@ -13,14 +13,22 @@ use crate::zk_cli::Console;
 const ALL: &[Opt] = &[
     HELP,
     VERSION,
-    Opt::text("bootstrap-server", "server(s) to use for bootstrapping", "REQUIRED: The broker(s) to ask first."),
+    Opt::text(
+        "bootstrap-server",
+        "server(s) to use for bootstrapping",
+        "REQUIRED: The broker(s) to ask first.",
+    ),
     Opt::text(
         "offset-json-file",
         "Offset json file path",
         "REQUIRED: A file that says where logs are to begin, -1 for their ends: {\"partitions\": \
          [{\"topic\": \"foo\", \"partition\": 1, \"offset\": 1}], \"version\": 1}",
     ),
-    Opt::text("command-config", "command config property file path", "A file with settings of the client."),
+    Opt::text(
+        "command-config",
+        "command config property file path",
+        "A file with settings of the client.",
+    ),
 ];
 
 const PURPOSE: &str =

@@ -101,9 +101,7 @@ fn run(args: &[String], console: &Console) -> Result<(), Stop> {
         .map(|(topic, partition)| (TopicPartition::new(topic, partition), spec))
         .collect();
     if wanted.is_empty() {
-        return Err(
-            terse("Could not match any topic-partitions with the specified filters").into()
-        );
+        return Err(terse("Could not match any topic-partitions with the specified filters").into());
     }
     let mut lines = BTreeMap::new();
     for (place, listed) in admin.list_offsets(&wanted)? {

@@ -19,7 +19,11 @@ const ALL: &[Opt] = &[
         "The server(s) to use for bootstrapping",
         "REQUIRED: The broker(s) to ask first.",
     ),
-    Opt::text("command-config", "Admin client property file", "A file with settings of the client."),
+    Opt::text(
+        "command-config",
+        "Admin client property file",
+        "A file with settings of the client.",
+    ),
     Opt::flag("describe", "Describe the log directories of brokers."),
     Opt::text("topic-list", "Topic list", "Only these topics, in the form \"topic1,topic2\"."),
     Opt::text("broker-list", "Broker list", "Only these brokers, in the form \"0,1\"."),
@@ -109,7 +113,11 @@ fn report(brokers: BTreeMap<i32, Vec<DescribeLogDirsResult>>, topics: &[String])
             }
             let error = match dir.error_code {
                 0 => "null".to_owned(),
-                code => text(&format!("org.apache.kafka.common.errors.{}: {}", known(code).class, known(code).message)),
+                code => text(&format!(
+                    "org.apache.kafka.common.errors.{}: {}",
+                    known(code).class,
+                    known(code).message
+                )),
             };
             format!(
                 "{{\"partitions\":[{}],\"error\":{error},\"logDir\":{}}}",
@@ -134,7 +142,11 @@ mod tests {
 
     #[test]
     fn the_report_is_kafkas_json() {
-        let partition = DescribeLogDirsPartition { partition_index: 2, partition_size: 7, ..Default::default() };
+        let partition = DescribeLogDirsPartition {
+            partition_index: 2,
+            partition_size: 7,
+            ..Default::default()
+        };
         let topic = |name: &str| DescribeLogDirsTopic {
             name: name.to_owned(),
             partitions: vec![partition.clone()],

@@ -11,6 +11,7 @@
 pub mod broker_api_versions;
 pub mod client;
 pub mod cluster;
+pub mod configs;
 pub mod console_consumer;
 pub mod console_producer;
 pub mod consumer_groups;
@@ -20,6 +21,7 @@ mod log;
 pub mod log_dirs;
 pub mod options;
 mod pattern;
+pub mod perf;
 pub mod server;
 mod stop;
 mod time;
@@ -35,12 +37,15 @@ use crate::Tool;
 const TOOLS: &[(&str, Tool)] = &[
     ("kafka-broker-api-versions", broker_api_versions::main),
     ("kafka-cluster", cluster::main),
+    ("kafka-configs", configs::main),
     ("kafka-console-consumer", console_consumer::main),
     ("kafka-console-producer", console_producer::main),
     ("kafka-consumer-groups", consumer_groups::main),
+    ("kafka-consumer-perf-test", perf::consumer::main),
     ("kafka-delete-records", delete_records::main),
     ("kafka-get-offsets", get_offsets::main),
     ("kafka-log-dirs", log_dirs::main),
+    ("kafka-producer-perf-test", perf::producer::main),
     ("kafka-server-start", server::start),
     ("kafka-server-stop", server::stop),
     ("kafka-topics", topics::main),

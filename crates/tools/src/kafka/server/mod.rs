@@ -166,7 +166,8 @@ fn servers() -> Vec<i32> {
 /// Whether a process's words are those of a server with a configuration of Kafka's.
 fn is_server(words: &[u8]) -> bool {
     let words: Vec<_> = words.split(|byte| *byte == 0).collect();
-    let imports = words.windows(2).any(|two| two[0] == b"--import" && two[1].ends_with(b".properties"));
+    let imports =
+        words.windows(2).any(|two| two[0] == b"--import" && two[1].ends_with(b".properties"));
     words.get(1) == Some(&&b"serve"[..]) && imports
 }
 

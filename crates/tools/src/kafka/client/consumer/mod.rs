@@ -209,6 +209,11 @@ impl<'a> Consumer<'a> {
         }
     }
 
+    /// Whether it has partitions to read.
+    pub fn is_assigned(&self) -> bool {
+        !self.positions.is_empty()
+    }
+
     /// Commits where the consumer is, if it does so by itself, and leaves the group.
     ///
     /// # Errors
