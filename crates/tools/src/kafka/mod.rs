@@ -8,6 +8,7 @@
 //! any broker. The words of `--help` are our own. Deliberately absent: TLS, Kerberos and OAuth in the
 //! client; classes that a command line names, but for those of Kafka that are built in here.
 
+pub mod acls;
 pub mod broker_api_versions;
 pub mod client;
 pub mod cluster;
@@ -17,6 +18,7 @@ pub mod console_producer;
 pub mod consumer_groups;
 pub mod delete_records;
 pub mod get_offsets;
+pub mod leader_election;
 mod log;
 pub mod log_dirs;
 pub mod options;
@@ -35,6 +37,7 @@ use crate::Tool;
 
 /// The tools by their names without `.sh`.
 const TOOLS: &[(&str, Tool)] = &[
+    ("kafka-acls", acls::main),
     ("kafka-broker-api-versions", broker_api_versions::main),
     ("kafka-cluster", cluster::main),
     ("kafka-configs", configs::main),
@@ -44,6 +47,7 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-consumer-perf-test", perf::consumer::main),
     ("kafka-delete-records", delete_records::main),
     ("kafka-get-offsets", get_offsets::main),
+    ("kafka-leader-election", leader_election::main),
     ("kafka-log-dirs", log_dirs::main),
     ("kafka-producer-perf-test", perf::producer::main),
     ("kafka-server-start", server::start),

@@ -1,12 +1,15 @@
 //! What an administrator asks of a cluster, in the nouns that the tools show.
 
+mod acls;
 mod configs;
+mod elections;
 mod groups;
 mod log_dirs;
 mod offsets;
 mod topics;
 mod users;
 
+pub use acls::{AclEntry, AclResource};
 pub use configs::{ConfigChange, ConfigEntry, ConfigOperation, ResourceKind};
 pub use groups::{GroupDescription, GroupListing, GroupMember, GroupOffset};
 pub use offsets::{ListedOffset, OffsetSpec};
