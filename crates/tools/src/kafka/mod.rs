@@ -17,6 +17,7 @@ pub mod console_consumer;
 pub mod console_producer;
 pub mod consumer_groups;
 pub mod delete_records;
+pub mod dump_log;
 pub mod get_offsets;
 pub mod leader_election;
 mod log;
@@ -46,6 +47,7 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-consumer-groups", consumer_groups::main),
     ("kafka-consumer-perf-test", perf::consumer::main),
     ("kafka-delete-records", delete_records::main),
+    ("kafka-dump-log", dump_log::main),
     ("kafka-get-offsets", get_offsets::main),
     ("kafka-leader-election", leader_election::main),
     ("kafka-log-dirs", log_dirs::main),
