@@ -8,13 +8,26 @@
 //! any broker. The words of `--help` are our own. Deliberately absent: TLS, Kerberos and OAuth in the
 //! client; classes that a command line names, but for those of Kafka that are built in here.
 
+pub mod acls;
+pub mod broker_api_versions;
 pub mod client;
+pub mod cluster;
+pub mod configs;
 pub mod console_consumer;
 pub mod console_producer;
+pub mod consumer_groups;
+pub mod delete_records;
+pub mod dump_log;
+pub mod get_offsets;
+pub mod leader_election;
 mod log;
+pub mod log_dirs;
 pub mod options;
 mod pattern;
+pub mod perf;
+pub mod server;
 mod stop;
+mod time;
 pub mod topics;
 
 use client::Properties;
@@ -25,8 +38,22 @@ use crate::Tool;
 
 /// The tools by their names without `.sh`.
 const TOOLS: &[(&str, Tool)] = &[
+    ("kafka-acls", acls::main),
+    ("kafka-broker-api-versions", broker_api_versions::main),
+    ("kafka-cluster", cluster::main),
+    ("kafka-configs", configs::main),
     ("kafka-console-consumer", console_consumer::main),
     ("kafka-console-producer", console_producer::main),
+    ("kafka-consumer-groups", consumer_groups::main),
+    ("kafka-consumer-perf-test", perf::consumer::main),
+    ("kafka-delete-records", delete_records::main),
+    ("kafka-dump-log", dump_log::main),
+    ("kafka-get-offsets", get_offsets::main),
+    ("kafka-leader-election", leader_election::main),
+    ("kafka-log-dirs", log_dirs::main),
+    ("kafka-producer-perf-test", perf::producer::main),
+    ("kafka-server-start", server::start),
+    ("kafka-server-stop", server::stop),
     ("kafka-topics", topics::main),
 ];
 
@@ -48,6 +75,14 @@ fn command_config(parsed: &Parsed, option: &str) -> Result<Properties, stop::Sto
 
 fn read_properties(path: &str) -> Result<Properties, Failure> {
     Properties::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::new("java.nio.file.NoSuchFileException", path),
+        _ => Failure::new("java.io.IOException", format!("{path}: {error}")),
+    })
+}
+
+/// The text of a file that an option names.
+fn read_file(path: &str) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Failure::new("java.nio.file.NoSuchFileException", path),
         _ => Failure::new("java.io.IOException", format!("{path}: {error}")),
     })

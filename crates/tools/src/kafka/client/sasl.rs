@@ -10,6 +10,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use polyport_kafka_codec::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
 use sha2::{Digest as _, Sha256, Sha512};
 
+use super::admin::ScramMechanism;
 use super::{ClientError, Connection, Properties, Result};
 
 /// The handshake whose tokens are requests of their own.
@@ -206,6 +207,22 @@ fn scram<S: Scram>(
         Ok(())
     } else {
         Err(wrong("the server does not know the password"))
+    }
+}
+
+/// What a broker stores of a password.
+///
+/// # Errors
+/// If the hash does not take it as its key.
+pub fn salted_password_of(
+    mechanism: ScramMechanism,
+    password: &[u8],
+    salt: &[u8],
+    iterations: u32,
+) -> Result<Vec<u8>> {
+    match mechanism {
+        ScramMechanism::Sha256 => salted_password::<Sha256Scram>(password, salt, iterations),
+        ScramMechanism::Sha512 => salted_password::<Sha512Scram>(password, salt, iterations),
     }
 }
 

@@ -128,6 +128,11 @@ fn split_value(text: &str) -> (&str, Option<&str>) {
 }
 
 impl Parsed {
+    /// Everything that was given, in its order.
+    pub fn occurrences(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {
+        self.given.iter().map(|(name, value)| (*name, value.as_deref()))
+    }
+
     /// Whether the option was given.
     pub fn has(&self, name: &str) -> bool {
         self.given.iter().any(|(given, _)| *given == name)

@@ -1,12 +1,20 @@
 //! What an administrator asks of a cluster, in the nouns that the tools show.
 
+mod acls;
 mod configs;
+mod elections;
+mod groups;
+mod log_dirs;
 mod offsets;
 mod topics;
+mod users;
 
+pub use acls::{AclEntry, AclResource};
 pub use configs::{ConfigChange, ConfigEntry, ConfigOperation, ResourceKind};
+pub use groups::{GroupDescription, GroupListing, GroupMember, GroupOffset};
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use topics::{NewTopic, PartitionDescription, Reassignment, TopicDescription, TopicListing};
+pub use users::{QuotaEntity, QuotaMatch, ScramMechanism};
 
 use super::{Client, ClientConfig, Properties, Result};
 use crate::zk_cli::Console;

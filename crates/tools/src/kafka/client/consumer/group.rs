@@ -321,7 +321,10 @@ fn subscription(bytes: &[u8]) -> Result<ConsumerProtocolSubscription> {
 }
 
 /// The partitions of an assignment; none if it is empty.
-pub(super) fn assigned(bytes: &[u8]) -> Result<Vec<TopicPartition>> {
+///
+/// # Errors
+/// If it cannot be read.
+pub fn assigned(bytes: &[u8]) -> Result<Vec<TopicPartition>> {
     if bytes.is_empty() {
         return Ok(Vec::new());
     }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 pub use config::{ConsumerConfig, Reset};
 pub use fetch::{Fetched, TimestampType};
 use group::Group;
+pub use group::assigned as assigned_partitions;
 
 use super::{Client, ClientError, Result, TopicPartition, is_internal, known};
 use crate::kafka::log::{Level, log};
@@ -206,6 +207,11 @@ impl<'a> Consumer<'a> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether it has partitions to read.
+    pub fn is_assigned(&self) -> bool {
+        !self.positions.is_empty()
     }
 
     /// Commits where the consumer is, if it does so by itself, and leaves the group.
