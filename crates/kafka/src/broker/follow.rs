@@ -8,6 +8,7 @@ use polyport_log::checkpoint::partition_metadata::TopicId as LogTopicId;
 use polyport_partitions::{CreateError, PartitionState};
 
 use super::Broker;
+use super::topic_view::ImageView;
 use crate::metadata::TopicId;
 use crate::metadata::image::{Image, Partition, Subscription, Topic, Update};
 use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
@@ -35,6 +36,9 @@ impl Broker {
         let offsets = image.topic(CONSUMER_OFFSETS).map(|topic| topic.partitions.len());
         if let Some(count) = offsets.and_then(|count| i32::try_from(count).ok()) {
             self.groups.set_partitions(count);
+        }
+        if !update.changes.topics.is_empty() || !update.changes.deleting.is_empty() {
+            self.groups.set_topics(Arc::new(ImageView(update.after.clone())));
         }
         let states = image.topic(TRANSACTION_STATE).map(|topic| topic.partitions.len());
         if let Some(count) = states.and_then(|count| i32::try_from(count).ok()) {

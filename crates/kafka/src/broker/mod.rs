@@ -5,6 +5,7 @@ mod isr;
 mod settings;
 mod start;
 mod stats;
+mod topic_view;
 
 use std::sync::Arc;
 

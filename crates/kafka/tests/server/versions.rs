@@ -278,6 +278,24 @@ async fn ask(node: &Node, served: &ApiVersion) {
         ApiKey::ListTransactions => {
             all(connection, served, |_| ListTransactionsRequest::default()).await;
         }
+        ApiKey::ConsumerGroupHeartbeat => {
+            all(connection, served, |version| ConsumerGroupHeartbeatRequest {
+                group_id: format!("consumers-{version}"),
+                member_id: if version >= 1 { "m".to_owned() } else { String::new() },
+                rebalance_timeout_ms: 10_000,
+                subscribed_topic_names: Some(vec!["t".to_owned()]),
+                topic_partitions: Some(Vec::new()),
+                ..Default::default()
+            })
+            .await;
+        }
+        ApiKey::ConsumerGroupDescribe => {
+            all(connection, served, |version| ConsumerGroupDescribeRequest {
+                group_ids: vec![format!("consumers-{version}"), "gone".to_owned()],
+                ..Default::default()
+            })
+            .await;
+        }
         ApiKey::DescribeTopicPartitions => {
             all(connection, served, |_| DescribeTopicPartitionsRequest {
                 response_partition_limit: 10,

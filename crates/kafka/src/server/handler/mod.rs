@@ -4,6 +4,8 @@ mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
 pub(super) mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -80,6 +82,12 @@ pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended>
         ApiKey::OffsetDelete => answer(call, reader, offset_delete::handle).await,
         ApiKey::DescribeCluster => answer(call, reader, describe_cluster::handle).await,
         ApiKey::DescribeProducers => answer(call, reader, describe_producers::handle).await,
+        ApiKey::ConsumerGroupHeartbeat => {
+            answer(call, reader, consumer_group_heartbeat::handle).await
+        }
+        ApiKey::ConsumerGroupDescribe => {
+            answer(call, reader, consumer_group_describe::handle).await
+        }
         ApiKey::DescribeTopicPartitions => {
             answer(call, reader, describe_topic_partitions::handle).await
         }
