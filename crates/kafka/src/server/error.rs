@@ -193,9 +193,7 @@ impl Code for GroupError {
             Self::FencedMemberEpoch => ErrorCode::FencedMemberEpoch,
             Self::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
             Self::UnsupportedAssignor => ErrorCode::UnsupportedAssignor,
-            // INVALID_REGULAR_EXPRESSION came with Kafka 4.0; clients of 3.9 do not know it.
-            Self::InvalidRequest | Self::InvalidRegularExpression => ErrorCode::InvalidRequest,
-            Self::GroupProtocolMismatch => ErrorCode::InconsistentGroupProtocol,
+            Self::InvalidRequest => ErrorCode::InvalidRequest,
             Self::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
             Self::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
             Self::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
