@@ -8,6 +8,9 @@ use super::super::error::GroupError;
 use super::super::machine::Context;
 use super::{ClassicGroup, ClassicState};
 
+/// The shortest time after which is looked again whether anybody has joined.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// What ends the wait for members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JoinTimer {
@@ -94,8 +97,9 @@ impl ClassicGroup {
             self.remove(&id);
         }
         if !self.has_joined_leader() && !self.members.is_empty() {
-            // Only silent static members: wait until one comes, or their sessions end.
-            let at = cx.now.uptime + self.rebalance_timeout();
+            // Only silent static members: wait until one comes, or their sessions end. They may have
+            // said that they need no time at all.
+            let at = cx.now.uptime + self.rebalance_timeout().max(RETRY);
             self.join_timer = Some(JoinTimer::All { at });
             return;
         }

@@ -1,6 +1,7 @@
 use super::world::{World, consumer, protocol, static_consumer};
 use crate::group::classic::{JoinGroup, LeavingMember};
 use crate::group::error::{AppendError, GroupError};
+use crate::group::shard::Shard;
 
 fn two_statics() -> (World, String, String) {
     let mut world = World::new();
@@ -73,6 +74,26 @@ fn a_silent_static_member_keeps_its_place_in_a_rebalance_until_its_session_ends(
     world.pass(60_000);
     assert_eq!(world.joined(again).unwrap().members.len(), 3);
     assert_eq!(world.joined(third).unwrap().generation, 2);
+}
+
+#[test]
+fn silent_static_members_that_need_no_time_are_not_asked_all_the_time() {
+    let mut world = World::new();
+    let hasty = |instance| JoinGroup { rebalance_timeout_ms: 0, ..static_consumer("", instance) };
+    world.stable("g", &["i", "j", "k"].map(|instance| static_consumer("", instance)));
+    let ids = ["i", "j", "k"].map(|instance| {
+        let back = world.join("g", hasty(instance));
+        world.joined(back).unwrap().member_id
+    });
+    world.leave("g", &ids[0]).unwrap();
+    assert_eq!(world.shard.describe("g").state, "PreparingRebalance");
+    for _ in 0..3 {
+        world.run(Shard::tick);
+        assert!(world.shard.next_deadline() > world.now.uptime);
+        world.pass(1000);
+    }
+    world.pass(10_000);
+    assert_eq!(world.shard.describe("g").state, "Empty");
 }
 
 #[test]
