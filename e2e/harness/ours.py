@@ -50,6 +50,7 @@ class PolyportNode(Node):
             f"enforce_quota = {truth(s.enforce_quota)}",
             f"reconfig_enabled = {truth(s.reconfig_enabled)}",
             f"leader_serves = {truth(s.leader_serves)}",
+            f"flush_delay_ms = {s.flush_delay_ms}",
             f"eager_acl_check = {truth(s.eager_acl_check)}",
             f"snap_size_limit_kib = {s.snap_size_limit_kib}",
             f"log_size_limit_kib = {s.log_size_limit_kib}",

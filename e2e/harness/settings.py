@@ -30,6 +30,8 @@ class Settings:
     local_sessions: bool = False
     metrics: bool = False
     leader_serves: bool = True
+    # Of ours only.
+    flush_delay_ms: int = 0
     eager_acl_check: bool = False
     snap_size_limit_kib: int = 4 << 20
     log_size_limit_kib: int = 0

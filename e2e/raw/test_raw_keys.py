@@ -1,5 +1,7 @@
 """Keys of the configuration whose effect shows at the protocol or in the data directory."""
 
+import signal
+
 import pytest
 
 from harness.cluster import Cluster
@@ -81,6 +83,26 @@ def test_an_eager_check_keeps_forbidden_writes_out_of_the_log(make_cluster, eage
                     assert c.error(op, body) == NO_AUTH
                 after = c.set(top + "/x", b"after").mzxid
                 assert after - before == (1 if eager else 1 + len(refused))
+    finally:
+        cluster.stop()
+
+
+def test_a_second_signal_ends_a_server_at_once(make_cluster, server_kind):
+    if server_kind == "zookeeper":
+        pytest.skip("a JVM that stops goes on stopping")
+    cluster = make_cluster(nodes=1, settings=Settings(flush_delay_ms=8000), name="second-signal")
+    try:
+        node = cluster[0]
+        client = Raw(node.address)
+        # Sent less than a flush delay after the session was made, it holds the stop up for the rest.
+        client.send(CREATE, text("/late") + buffer(b"") + acl() + i32(0))
+        until(lambda: "Outstanding: 1" in node.words("srvr"), 5, "the write's arrival")
+        node.process.send_signal(signal.SIGTERM)
+        until(lambda: "a second signal ends the node at once" in node.log.read_text(), 5, "the stop")
+        assert node.process.poll() is None
+        node.process.send_signal(signal.SIGTERM)
+        assert node.process.wait(3) == 1
+        assert "told to stop a second time" in node.log.read_text()
     finally:
         cluster.stop()
 

@@ -1,4 +1,5 @@
-//! Changes of the membership whose leader dies on the way, in memory and in simulated time.
+//! Changes of the membership whose leader dies on the way, and what nodes do when nothing happens, in
+//! memory and in simulated time.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -47,10 +49,11 @@ impl StateMachine for Empty {
 
 /// Whoever runs can be reached.
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<BTreeMap<String, Cluster>>>);
+struct Memory(Arc<Mutex<BTreeMap<String, Cluster>>>, Arc<AtomicUsize>);
 
 impl Transport for Memory {
     async fn connect(&self, address: &str) -> io::Result<Connection> {
+        self.1.fetch_add(1, Ordering::Relaxed);
         let peer = self.0.lock().get(address).cloned();
         let peer = peer.ok_or(io::ErrorKind::ConnectionRefused)?;
         let (sender, theirs) = mpsc::channel(64);
@@ -201,6 +204,28 @@ async fn a_change_that_its_leader_left_half_done_is_finished_by_the_next() {
     first.reconfigure(members(Role::Voter), None).await.unwrap();
     first.reconfigure(members(Role::Observer), None).await.unwrap();
     assert_eq!(first.status().borrow().voters().count(), 1);
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_take_no_new_connections() {
+    let (first_disk, second_disk) = (SimDisk::new(), SimDisk::new());
+    let network = Memory::default();
+    let first = start(1, &first_disk, &network).await;
+    let second = start(2, &second_disk, &network).await;
+    second.status().wait_for(|s| s.standing == Standing::Observing && s.in_quorum).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = network.1.load(Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(first.status().borrow().in_sync.contains(&NodeId(2)));
+    assert_eq!(network.1.load(Ordering::Relaxed), before);
+    // One that broke is replaced.
+    kill(2, second, &second_disk, &network).await;
+    let second = start(2, &second_disk, &network).await;
+    second.status().wait_for(|s| s.in_quorum).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(first.status().borrow().in_sync.contains(&NodeId(2)));
     first.shutdown().await;
     second.shutdown().await;
 }

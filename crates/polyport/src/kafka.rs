@@ -128,6 +128,11 @@ impl Starting {
         Ok(())
     }
 
+    /// Whether it has been started.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Self::Done(_))
+    }
+
     /// The broker, if it has been started by now.
     pub(crate) fn into_kafka(self) -> Option<Kafka> {
         match self {

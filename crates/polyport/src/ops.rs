@@ -12,6 +12,7 @@ use polyport_cluster::transport::Secret;
 use polyport_cluster::{Role, seed};
 use polyport_config::Config;
 use polyport_storage::DirLock;
+use polyport_storage::snapshot::SnapshotError;
 use polyport_tree::Machine;
 use polyport_zookeeper::import::Import;
 
@@ -135,9 +136,16 @@ pub(crate) fn backup(config: &Config, server: Option<String>, file: &Path) -> an
 }
 
 pub(crate) fn read_backup(file: &Path) -> anyhow::Result<Machine> {
-    let mut reader = seed::open_backup(file)
-        .with_context(|| format!("{} is not a Polyport backup", file.display()))?;
-    Machine::read_snapshot(&mut reader).with_context(|| format!("{} is damaged", file.display()))
+    // Errors of the file's own format name it.
+    let mut reader = seed::open_backup(file).context("not a Polyport backup")?;
+    Machine::read_snapshot(&mut reader).map_err(|error| match named(&error) {
+        true => anyhow::Error::from(error),
+        false => anyhow::Error::from(error).context(format!("{} is damaged", file.display())),
+    })
+}
+
+fn named(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<SnapshotError>())
 }
 
 pub(crate) fn fill(config: &Config, machine: &mut Machine) -> anyhow::Result<()> {
@@ -192,4 +200,35 @@ pub(crate) fn import_zookeeper(
     );
     let mut machine = tree.machine()?;
     fill(config, &mut machine)
+}
+
+#[cfg(test)]
+mod tests {
+    use polyport_cluster::node::Options;
+    use polyport_cluster::{Member, Members};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_backup_or_a_damaged_one_is_named_once() {
+        let dir = std::env::temp_dir().join(format!("polyport-ops-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let members = Members::from([(NodeId(1), Member::voter("127.0.0.1:1".to_owned()))]);
+        let options = Options::new(NodeId(1), members, &dir);
+        seed::fill(&options, |out: &mut dyn Write| Machine::new().write_snapshot(out)).unwrap();
+        let file =
+            std::fs::read_dir(&options.snapshot_dir).unwrap().next().unwrap().unwrap().path();
+        let whole = std::fs::read(&file).unwrap();
+        read_backup(&file).unwrap();
+        let (first, late) = (0, whole.len() - 30);
+        for (at, about) in [(first, "not a Polyport backup"), (late, "is damaged at offset")] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&file, bytes).unwrap();
+            let text = format!("{:#}", read_backup(&file).unwrap_err());
+            assert!(text.contains(about), "{text}");
+            assert_eq!(text.matches(&*file.to_string_lossy()).count(), 1, "{text}");
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

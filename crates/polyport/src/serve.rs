@@ -14,7 +14,7 @@ use polyport_net::admission::Admission;
 use polyport_storage::DirLock;
 use polyport_tree::replica::Unstarted;
 use polyport_zookeeper::server::{Server, Settings};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::kafka::{Kafka, Starting};
 use crate::pages::{self, Pages};
@@ -24,7 +24,12 @@ use crate::{descriptors, owner, wiring};
 pub(crate) fn serve(config: Config, started: Instant) -> anyhow::Result<()> {
     log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(config, started))
+    let ended = runtime.block_on(run(config, started));
+    if ended.is_err() {
+        // Not even for a snapshot that is being written.
+        runtime.shutdown_background();
+    }
+    ended
 }
 
 /// Our own events from INFO on; of the consensus library only what is wrong.
@@ -106,35 +111,50 @@ async fn live(
         audit.started();
     }
     println!("{}", banner(&config, &pages, started.elapsed(), quorum));
-    let mut stop = std::pin::pin!(stopped(status));
-    tokio::select! {
-        stop = &mut stop => stop?,
-        started = kafka.done() => {
-            started?;
-            stop.await?;
+    let mut signals = Signals::new()?;
+    loop {
+        tokio::select! {
+            () = signals.next() => break,
+            _ = status.wait_for(|status| status.failed) => {
+                anyhow::bail!("the node has failed; the log above says why")
+            }
+            started = kafka.done(), if !kafka.is_done() => started?,
         }
     }
-    tracing::info!("stopping");
-    if let Some(kafka) = kafka.into_kafka() {
-        kafka.stop().await;
+    tracing::info!("stopping; a second signal ends the node at once");
+    let stop = async {
+        if let Some(kafka) = kafka.into_kafka() {
+            kafka.stop().await;
+        }
+        server.drain().await;
+        cluster.transfer().await;
+        cluster.shutdown().await;
+    };
+    tokio::select! {
+        () = stop => Ok(()),
+        () = signals.next() => anyhow::bail!(
+            "told to stop a second time: ended at once, requests in progress were not answered; \
+             nothing that was acknowledged is lost"
+        ),
     }
-    server.drain().await;
-    cluster.transfer().await;
-    cluster.shutdown().await;
-    Ok(())
 }
 
-/// Returns when the node is asked to stop, and with an error when it cannot go on.
-async fn stopped(
-    mut status: tokio::sync::watch::Receiver<polyport_cluster::Status>,
-) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        _ = status.wait_for(|status| status.failed) => {
-            anyhow::bail!("the node has failed; the log above says why")
+/// What asks a node to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

@@ -71,8 +71,13 @@
 //! - Threads, tokio, clocks: callers decide where blocking calls run and when to sync.
 //! - The meaning of entries, votes, marks and log ids: they are opaque.
 //! - Repair. Decay is located and reported; healing is the cluster's work.
-//! - Detection of a whole newest segment, or a whole directory, that somebody removed: nothing on the
-//!   disk could tell.
+//! - Detection of a whole newest segment, or a whole directory, that somebody removed, and of a newest
+//!   segment that somebody cut just behind a record. Nothing on the disk could tell: what would have to
+//!   say how far the journal was durable would cost a second sync with each write. A segment without
+//!   reserved space behind its last record is no sign either, a torn end that was cut off and a nearly
+//!   full disk leave the same. Whoever cuts files off takes votes and acknowledged entries from a node,
+//!   and must not start it with what is left: with its data directory moved away it comes back from the
+//!   others, and does not vote before it has.
 //! - Compression and encryption.
 
 pub mod disk;

@@ -31,6 +31,9 @@ const READ_BYTES: usize = 4 << 20;
 struct State {
     vote: Option<Vote>,
     committed: Option<LogId>,
+    /// Whether that goes into the journal with the next entries. By itself it would be written no
+    /// sooner, but wake the writer for every commit.
+    unmarked: bool,
     purged: Option<LogId>,
     last: Option<LogId>,
     /// Consecutive; the last is the log's last.
@@ -201,10 +204,10 @@ impl<D: Disk> RaftLogStorage<Types> for LogStore<D> {
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
         let Some(committed) = committed else { return Ok(()) };
-        let mut bytes = Vec::new();
-        codec::put_log_id(&mut bytes, &committed);
-        self.state.lock().committed = Some(committed);
-        self.send(Job::Mark { bytes })
+        let mut state = self.state.lock();
+        state.committed = Some(committed);
+        state.unmarked = true;
+        Ok(())
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
@@ -217,8 +220,14 @@ impl<D: Disk> RaftLogStorage<Types> for LogStore<D> {
         I::IntoIter: OptionalSend,
     {
         let mut job = Vec::new();
+        let mut mark = None;
         {
             let mut state = self.state.lock();
+            if std::mem::take(&mut state.unmarked)
+                && let Some(committed) = &state.committed
+            {
+                codec::put_log_id(mark.insert(Vec::new()), committed);
+            }
             for entry in entries {
                 let mut head = Vec::with_capacity(40);
                 codec::put_entry_head(&mut head, &entry);
@@ -243,7 +252,7 @@ impl<D: Disk> RaftLogStorage<Types> for LogStore<D> {
                 }
             }
         }
-        self.send(Job::Append { entries: job, flushed })
+        self.send(Job::Append { mark, entries: job, flushed })
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
@@ -334,7 +343,9 @@ mod tests {
         let large = Bytes::from(vec![1; 20 * LARGE]);
         for index in 0..4 {
             let entries = vec![(index, Vec::new(), large.clone())];
-            assert!(jobs.send(Job::Append { entries, flushed: IOFlushed::noop() }).is_ok());
+            assert!(
+                jobs.send(Job::Append { mark: None, entries, flushed: IOFlushed::noop() }).is_ok()
+            );
         }
         drop(jobs);
         let before = disk.syncs();

@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use openraft::raft::{
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::{AnyError, OptionalSend, RaftNetworkFactory};
+use parking_lot::Mutex;
 use polyport_storage::disk::Disk;
 use polyport_storage::snapshot::SnapshotStore;
 use polyport_wire::{Cursor, DecodeError};
@@ -130,7 +132,7 @@ impl<T: Transport, D: Disk> RaftNetworkFactory<Types> for Dialer<T, D> {
 
     async fn new_client(&mut self, target: u64, node: &Member) -> Self::Network {
         let known = node.address.clone();
-        PeerNetwork { dialer: self.clone(), target, known, question: None }
+        PeerNetwork { dialer: self.clone(), target, known, question: None, append: Arc::default() }
     }
 }
 
@@ -141,6 +143,9 @@ pub(crate) struct PeerNetwork<T, D: Disk> {
     /// Its address when it became a peer.
     known: String,
     question: Option<Connection>,
+    /// The connection for appends while no stream has it. openraft sends each heartbeat as a stream of
+    /// one request.
+    append: Arc<Mutex<Option<Connection>>>,
 }
 
 fn unreachable(error: io::Error) -> RPCError<Types> {
@@ -167,7 +172,7 @@ impl<T: Transport, D: Disk> PeerNetwork<T, D> {
         let exchange = async {
             // Taken out: a question given up half-way must not leave its answer to the next.
             let mut connection = match self.question.take() {
-                Some(connection) if !connection.sender.is_closed() => connection,
+                Some(connection) if connection.is_open() => connection,
                 _ => self.dial(Kind::Question).await?,
             };
             connection.sender.send(question.into()).await.map_err(|_| closed())?;
@@ -229,32 +234,42 @@ impl<T: Transport, D: Disk> RaftNetworkV2<Types> for PeerNetwork<T, D> {
                 let none: BoxStream<'s, _> = Box::pin(futures_util::stream::empty());
                 return Ok(none);
             };
-            let dial = self.dial(Kind::Append);
             let stranded = self.dialer.shared.stranded.clone();
-            let Connection { sender, receiver } = dial.await.map_err(unreachable)?;
+            let kept = self.append.lock().take().filter(Connection::is_open);
+            let connection = match kept {
+                Some(connection) => connection,
+                None => self.dial(Kind::Append).await.map_err(unreachable)?,
+            };
+            let Connection { sender, receiver } = connection;
             // One permit a request that waits for its answer.
             let (sent, awaited) = tokio::sync::mpsc::unbounded_channel();
-            tokio::spawn(async move {
+            let sending = tokio::spawn(async move {
                 let mut first = Some(first);
                 loop {
                     let request = match first.take() {
                         first @ Some(_) => first,
                         None => tokio::select! {
                             request = input.next() => request,
-                            () = sent.closed() => None,
+                            () = sent.closed() => return None,
                         },
                     };
-                    let Some(request) = request else { return };
+                    let Some(request) = request else { return Some(sender) };
                     let frame = codec::encode_append(&request, stranded.load(Ordering::Acquire));
                     if sent.send(()).is_err() || sender.send(frame).await.is_err() {
-                        return;
+                        return None;
                     }
                 }
             });
-            let state = Some((awaited, receiver));
+            let state = Some((awaited, receiver, sending, self.append.clone()));
             let answers = futures_util::stream::unfold(state, |state| async {
-                let (mut awaited, mut receiver) = state?;
-                let () = awaited.recv().await?;
+                let (mut awaited, mut receiver, sending, free) = state?;
+                let Some(()) = awaited.recv().await else {
+                    // Everything that was asked has been answered: the next stream may have it.
+                    if let Ok(Some(sender)) = sending.await {
+                        *free.lock() = Some(Connection { sender, receiver });
+                    }
+                    return None;
+                };
                 let answer = tokio::time::timeout(SILENCE, receiver.recv()).await;
                 let answer = match answer {
                     Ok(Some(answer)) => answer,
@@ -263,7 +278,7 @@ impl<T: Transport, D: Disk> RaftNetworkV2<Types> for PeerNetwork<T, D> {
                 };
                 match codec::decode_append_result(&answer) {
                     Ok(result) => {
-                        let next = result.is_ok().then_some((awaited, receiver));
+                        let next = result.is_ok().then_some((awaited, receiver, sending, free));
                         Some((Ok(result), next))
                     }
                     Err(error) => Some((Err(network(error)), None)),

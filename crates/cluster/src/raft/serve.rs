@@ -11,12 +11,12 @@ use futures_util::StreamExt;
 use openraft::async_runtime::WatchReceiver;
 use openraft::raft::AppendEntriesRequest;
 use openraft::storage::Snapshot;
+use parking_lot::Mutex;
 use polyport_base::{Clock, NodeId};
 use polyport_storage::disk::Disk;
 use polyport_storage::snapshot::SnapshotStore;
 use polyport_wire::Cursor;
-use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::watch;
 
 use super::network::{Kind, question};
 use super::state_machine::SnapshotFile;
@@ -95,29 +95,36 @@ async fn appends<D: Disk, S: StateMachine>(
     inbound: &Inbound<D, S>,
     connection: Connection,
 ) -> io::Result<()> {
-    let Connection { sender, mut receiver } = connection;
-    let (requests, stream) = mpsc::channel(16);
-    let heard = inbound.heard.clone();
-    let amnesia = inbound.amnesia.clone();
-    let reading = tokio::spawn(async move {
-        while let Some(frame) = receiver.recv().await {
-            let (request, stranded) = codec::decode_append(&frame).map_err(malformed)?;
-            admit(&amnesia, &request)?;
-            if !stranded {
-                heard.now();
+    let Connection { sender, receiver } = connection;
+    let ended = Arc::new(Mutex::new(None));
+    // openraft has a task that takes requests from this as they come.
+    let state = (receiver, inbound.heard.clone(), inbound.amnesia.clone(), ended.clone());
+    let requests =
+        futures_util::stream::unfold(state, |(mut receiver, heard, amnesia, ended)| async {
+            let frame = receiver.recv().await?;
+            let request = codec::decode_append(&frame).map_err(malformed);
+            let admitted = request.and_then(|(request, stranded)| {
+                admit(&amnesia, &request)?;
+                if !stranded {
+                    heard.now();
+                }
+                Ok(request)
+            });
+            match admitted {
+                Ok(request) => Some((request, (receiver, heard, amnesia, ended))),
+                Err(error) => {
+                    *ended.lock() = Some(error);
+                    None
+                }
             }
-            if requests.send(request).await.is_err() {
-                break;
-            }
-        }
-        io::Result::Ok(())
-    });
-    let mut results = std::pin::pin!(inbound.raft.stream_append(ReceiverStream::new(stream)));
+        });
+    let mut results = std::pin::pin!(inbound.raft.stream_append(requests));
     while let Some(result) = results.next().await {
         let result = result.map_err(malformed)?;
         sender.send(codec::encode_append_result(&result)).await.map_err(|_| closed())?;
     }
-    reading.await.map_err(io::Error::other)?
+    let error = ended.lock().take();
+    error.map_or(Ok(()), Err)
 }
 
 async fn questions<D: Disk, S: StateMachine>(

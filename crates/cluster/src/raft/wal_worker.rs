@@ -17,16 +17,14 @@ use crate::Observed;
 /// A piece of work for the journal.
 pub(crate) enum Job {
     Append {
+        /// Which entry is known to be committed, if that is news.
+        mark: Option<Vec<u8>>,
         entries: Vec<(u64, Vec<u8>, Bytes)>,
         flushed: IOFlushed<Types>,
     },
     Vote {
         bytes: Vec<u8>,
         done: oneshot::Sender<std::io::Result<()>>,
-    },
-    /// Rides along with the next sync.
-    Mark {
-        bytes: Vec<u8>,
     },
     Truncate {
         after: Option<u64>,
@@ -75,13 +73,12 @@ enum Waiter {
 
 impl Job {
     /// Who waits for it.
-    fn waiter(self) -> Option<Waiter> {
+    fn waiter(self) -> Waiter {
         match self {
-            Job::Append { flushed, .. } => Some(Waiter::Flushed(flushed)),
+            Job::Append { flushed, .. } => Waiter::Flushed(flushed),
             Job::Vote { done, .. } | Job::Truncate { done, .. } | Job::Purge { done, .. } => {
-                Some(Waiter::Done(done))
+                Waiter::Done(done)
             }
-            Job::Mark { .. } => None,
         }
     }
 }
@@ -120,7 +117,7 @@ impl<D: Disk> WalWorker<D> {
         let jobs = std::mem::take(&mut self.group);
         let result = match &self.given_up {
             Some(reason) => {
-                waiters.extend(jobs.into_iter().filter_map(Job::waiter));
+                waiters.extend(jobs.into_iter().map(Job::waiter));
                 Err(reason.clone())
             }
             None => self.write(jobs, &mut waiters).map_err(|error| self.give_up(&error)),
@@ -139,7 +136,10 @@ impl<D: Disk> WalWorker<D> {
         let mut result = Ok(());
         for job in jobs {
             match job {
-                Job::Append { entries, flushed } => {
+                Job::Append { mark, entries, flushed } => {
+                    if let Some(mark) = mark {
+                        result = result.and_then(|()| self.wal.set_mark(&mark));
+                    }
                     for (index, head, tail) in entries {
                         let parts: [&[u8]; 2] = [&head, &tail];
                         result = result.and_then(|()| self.wal.append(index, &parts));
@@ -153,7 +153,6 @@ impl<D: Disk> WalWorker<D> {
                     result = result.and_then(|()| self.wal.set_vote(&bytes));
                     waiters.push(Waiter::Done(done));
                 }
-                Job::Mark { bytes } => result = result.and_then(|()| self.wal.set_mark(&bytes)),
                 Job::Truncate { after, done } => {
                     result = result.and_then(|()| self.wal.truncate_after(after));
                     waiters.push(Waiter::Done(done));

@@ -27,6 +27,13 @@ pub struct Connection {
     pub receiver: mpsc::Receiver<Bytes>,
 }
 
+impl Connection {
+    /// Whether, as far as is known here, both halves still are there.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.sender.is_closed() && !self.receiver.is_closed()
+    }
+}
+
 /// How nodes reach each other: TCP in production, memory with faults in simulations.
 pub trait Transport: Clone + Send + Sync + 'static {
     /// Connects to a node's address and authenticates both sides.

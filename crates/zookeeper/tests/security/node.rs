@@ -89,7 +89,7 @@ impl Node {
         options.wal.prealloc_bytes = 4096;
         // On a busy machine, leadership is to change when a test says so.
         options.heartbeat = Duration::from_millis(100);
-        options.election = (Duration::from_secs(1), Duration::from_secs(2));
+        options.election = (PATIENCE / 4, PATIENCE / 2);
         let proposals = Proposals::new();
         let clock = Arc::new(SystemClock);
         let tree = Unstarted::new(tree, clock.clone(), proposals.clone(), 7);
