@@ -152,7 +152,7 @@ impl Tool<'_> {
         let is_scram = |key: &&String| ScramMechanism::by_name(key).is_some();
         let scram_allowed = kind == "users" && self.options.types.len() == 1;
         let unexpected: Vec<_> = keys()
-            .filter(|key| !is_quota(key) && !(scram_allowed && is_scram(key)))
+            .filter(|key| !(is_quota(key) || scram_allowed && is_scram(key)))
             .cloned()
             .collect();
         if !unexpected.is_empty() {

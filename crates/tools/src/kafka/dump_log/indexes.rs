@@ -34,7 +34,7 @@ struct Place {
 }
 
 fn places(index: &Path) -> Result<Vec<Place>, Failure> {
-    let mut batches = Batches::open(&index.with_extension("log"), u64::MAX.min(WHOLE))?;
+    let mut batches = Batches::open(&index.with_extension("log"), WHOLE)?;
     let mut places = Vec::new();
     while let Some((position, batch)) = batches.next() {
         let header = batch.header();

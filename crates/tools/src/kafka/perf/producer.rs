@@ -188,7 +188,7 @@ impl Letters {
         for eight in payload.chunks_mut(8) {
             let mut random = self.next();
             for letter in eight {
-                *letter = b'A' + ((random & 0xff) * 26 >> 8) as u8;
+                *letter = b'A' + (((random & 0xff) * 26) >> 8) as u8;
                 random >>= 8;
             }
         }

@@ -21,6 +21,9 @@ const RESOURCE_NOT_FOUND: i16 = 91;
 /// Whose quotas: kinds (`user`, `client-id`, `ip`) and names; `None` is the default of the kind.
 pub type QuotaEntity = Vec<(String, Option<String>)>;
 
+/// Mechanisms and iterations of a user's SCRAM credentials.
+pub type ScramInfos = Vec<(&'static str, i32)>;
+
 /// Which quotas are asked for: of this name, of the default, or of any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QuotaMatch {
@@ -149,7 +152,7 @@ impl Admin<'_> {
     pub fn describe_scram(
         &mut self,
         users: &[String],
-    ) -> Result<Vec<(String, Result<Vec<(&'static str, i32)>>)>> {
+    ) -> Result<Vec<(String, Result<ScramInfos>)>> {
         let call = Call::new(To::Any, "describeUserScramCredentials").within(self.timeout);
         let make = |_| DescribeUserScramCredentialsRequest {
             users: match users {
