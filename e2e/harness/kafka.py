@@ -19,7 +19,7 @@ PEER = os.environ.get("KAFKA_PEER", "polyport")
 KAFKA_JARS = CACHE / "kafka-3.9.1"
 HOST = "127.0.0.1"
 CLUSTER_ID = "cG9seXBvcnQtZTJlLWthZg"
-JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true"]
+JVM = ["-Dzookeeper.admin.enableServer=false", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true"]
 
 # What makes tests quick and changes no behaviour: few internal partitions, short waits.
 QUICK = {

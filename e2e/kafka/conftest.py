@@ -60,15 +60,15 @@ def start_broker():
 class Running:
     """A broker that somebody else started, at KAFKA_ADDRESS: for one test again and again."""
 
-    def __init__(self, address):
-        self.address = address
+    def __init__(self, address, zookeeper=None):
+        self.address, self.zookeeper = address, zookeeper
 
 
 @pytest.fixture(scope="session")
 def broker(start_broker):
     """The broker of most tests: topics are made, not found."""
     if os.environ.get("KAFKA_ADDRESS"):
-        return Running(os.environ["KAFKA_ADDRESS"])
+        return Running(*os.environ["KAFKA_ADDRESS"].split())
     return start_broker({"auto.create.topics.enable": "false"}, "main")
 
 
