@@ -16,6 +16,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
@@ -75,8 +76,10 @@ final class Broker {
         try {
             var seen = get(admin.describeTopics(List.of(topic)).allTopicNames()).get(topic).partitions();
             return seen.size() == partitions && seen.stream().allMatch(p -> p.leader() != null);
-        } catch (Exception notThere) {
+        } catch (UnknownTopicOrPartitionException notThere) {
             return false;
+        } catch (Exception failed) {
+            throw new AssertionError(failed);
         }
     }
 
