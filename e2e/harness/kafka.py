@@ -13,13 +13,16 @@ import time
 from . import ports as port_pool
 from .node import Node, _die_with_the_harness, environment
 from .ours import quoted
-from .paths import CACHE, RUNS, polyport_binary
+from .paths import CACHE, E2E, RUNS, polyport_binary
 
 PEER = os.environ.get("KAFKA_PEER", "polyport")
 KAFKA_JARS = CACHE / "kafka-3.9.1"
 HOST = "127.0.0.1"
 CLUSTER_ID = "cG9seXBvcnQtZTJlLWthZg"
 JVM = ["-Dzookeeper.admin.enableServer=false", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true"]
+
+# What Polyport does not do yet: the markers of tests that wait for it.
+NOT_YET = (E2E / "kafka" / "not-yet.txt").read_text().split() if PEER == "polyport" else []
 
 # What makes tests quick and changes no behaviour: few internal partitions, short waits.
 QUICK = {

@@ -1,6 +1,7 @@
 """Runs a command against a fresh broker: python -m harness.kafka_run -- COMMAND.
 
-The command finds the broker in KAFKA_BOOTSTRAP (host:port). KAFKA_PEER says which broker it is.
+The command finds the broker in KAFKA_BOOTSTRAP (host:port), and in KAFKA_NOT_YET the kinds of tests
+that it had better skip. KAFKA_PEER says which broker it is.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 
-from .kafka import make_broker
+from .kafka import NOT_YET, make_broker
 
 
 def main():
@@ -23,7 +24,8 @@ def main():
     code = 1
     try:
         broker.start().wait_ready()
-        environment = {**os.environ, "KAFKA_BOOTSTRAP": broker.address}
+        environment = {**os.environ, "KAFKA_BOOTSTRAP": broker.address,
+                       "KAFKA_NOT_YET": " ".join(NOT_YET)}
         code = subprocess.run(options.command, env=environment, timeout=options.seconds).returncode
     except subprocess.TimeoutExpired:
         print(f"not done after {options.seconds} s", file=sys.stderr)

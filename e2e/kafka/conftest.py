@@ -8,20 +8,18 @@ import shutil
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness.kafka import PEER, make_broker
+from harness.kafka import NOT_YET, PEER, make_broker
 from harness.wait import until
 
 _numbers = itertools.count(1)
 _brokers = []
-
-# What the server does not do yet: each entry is a marker's name, taken out when it does.
-NOT_YET = set(os.environ.get("KAFKA_NOT_YET", "").split())
 
 
 def pytest_configure(config):
     for name, what in {
         "transactions": "needs the transaction coordinator",
         "consumer_protocol": "needs KIP-848",
+        "reassignment": "needs elections and reassignments by hand",
         "tree": "looks at the znodes",
     }.items():
         config.addinivalue_line("markers", f"{name}: {what}")

@@ -41,6 +41,7 @@ import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.internals.Topic;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -213,6 +214,7 @@ class AdminTest {
     }
 
     @Test
+    @Tag("reassignment")
     void electionsAndReassignmentsOfWhatNeedsNone() throws Exception {
         String topic = Broker.topic(admin, "election", 1);
         TopicPartition partition = new TopicPartition(topic, 0);
