@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs the suites: e2e/run.sh [--server polyport|zookeeper] [--nodes 1|3] [suite…]
-# Suites: kazoo raw upstream java go node zkcli notes; without any, all that fit the node count.
-# Without --nodes, once with one node and once with three.
+# Suites: kazoo raw upstream java go node zkcli notes, kafka kafka_old kafka_java kafka_node
+# kafka_notes; without any, all that fit the node count. Without --nodes, once with one node and once
+# with three. KAFKA_PEER=real or zookeeper runs Kafka's suites on the real Kafka.
 set -u
 cd "$(dirname "$0")"
 server=polyport
@@ -13,7 +14,7 @@ while [ $# -gt 0 ]; do
     --server=*) server=${1#*=} ;;
     --nodes) nodes=$2; shift ;;
     --nodes=*) nodes=${1#*=} ;;
-    -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,6s/^# //p' "$0"; exit 0 ;;
     *) suites="$suites $1" ;;
     esac
     shift
@@ -33,7 +34,7 @@ on_cluster() { # count, command…
 run_suite() { # suite, count
     case $1 in
     kazoo | raw | zkcli) "$root/.venv/bin/pytest" --server "$server" --nodes "$2" "$1" ;;
-    notes) "$root/.venv/bin/pytest" --server "$server" --nodes "$2" notes ;;
+    notes) "$root/.venv/bin/pytest" --server "$server" --nodes "$2" notes/test_notes.py ;;
     upstream)
         tests=$("$python" -c 'import kazoo.tests as t; print(t.__path__[0])')
         PYTHONPATH=.:kazoo "$root/.venv/bin/pytest" -c pytest.ini --rootdir "$(dirname "$tests")" \
@@ -41,6 +42,16 @@ run_suite() { # suite, count
             --ignore "$tests/test_selectors_select.py" "$tests" ;;
     java) on_cluster "$2" java/run.sh ;;
     go) on_cluster "$2" sh -c 'cd go && go test -count=1 -timeout 90s ./...' ;;
+    kafka) "$root/.venv/bin/pytest" kafka ;;
+    # What the older librdkafka cannot do, the suites skip.
+    kafka_old)
+        PYTHONPATH=$root/.cache/kafka-old-clients "$root/.venv/bin/pytest" kafka/test_confluent_admin.py \
+            kafka/test_confluent_consume.py kafka/test_confluent_groups.py \
+            kafka/test_confluent_produce.py kafka/test_confluent_transactions.py ;;
+    kafka_java) "$python" -m harness.kafka_run -- kafka/java/run.sh ;;
+    kafka_node)
+        "$python" -m harness.kafka_run -- sh -c 'cd kafka/node && node --test --test-reporter=spec' ;;
+    kafka_notes) "$root/.venv/bin/pytest" notes/test_kafka_notes.py ;;
     node) on_cluster "$2" sh -c 'cd node && node --test --test-reporter=spec' ;;
     *) echo "no such suite: $1" >&2; return 2 ;;
     esac
@@ -51,6 +62,9 @@ for count in $nodes; do
         chosen=$suites
     else
         chosen="kazoo raw java go node zkcli notes"
+        # Kafka's are of one node.
+        [ "$count" = 1 ] && [ "$server" = polyport ] &&
+            chosen="$chosen kafka kafka_old kafka_java kafka_node kafka_notes"
         # Its cluster always has three nodes.
         [ "$count" = 3 ] && chosen="$chosen upstream"
     fi

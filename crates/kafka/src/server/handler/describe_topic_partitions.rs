@@ -91,6 +91,8 @@ fn partition(
         replica_nodes: partition.replicas.to_vec(),
         isr_nodes: partition.isr().to_vec(),
         offline_replicas: image.offline_replicas(partition),
-        ..Default::default()
+        // None are kept here, which is no null: Java's client takes a null for a list and fails.
+        eligible_leader_replicas: Some(Vec::new()),
+        last_known_elr: Some(Vec::new()),
     }
 }

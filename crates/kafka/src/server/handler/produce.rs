@@ -23,6 +23,8 @@ use crate::server::error::Code;
 
 /// The first version whose records are of format 2.
 const FIRST_VERSION_OF_FORMAT_2: i16 = 3;
+/// The first version whose records may be compressed with Zstandard (KIP-110).
+const FIRST_VERSION_OF_ZSTD: i16 = 7;
 /// What a client calls itself that may write to internal topics.
 const ADMIN_CLIENT: &str = "__admin_client";
 
@@ -107,6 +109,9 @@ fn append(
     let Some(mut records) = data.records.filter(|records| !records.is_empty()) else {
         return Appended::failed(ErrorCode::InvalidRecord);
     };
+    if call.version() < FIRST_VERSION_OF_ZSTD && is_zstd(&records) {
+        return Appended::failed(ErrorCode::UnsupportedCompressionType);
+    }
     broker.stats.topic_in(topic, records.len());
     match partition.append(&mut records, AppendOptions::client(acks), now) {
         Ok(answer) => Appended::Done(answer),
@@ -115,6 +120,13 @@ fn append(
             failed(error)
         }
     }
+}
+
+/// Whether the first batch says that Zstandard compressed it: the codec is the last three bits of its
+/// attributes.
+fn is_zstd(records: &[u8]) -> bool {
+    const SECOND_ATTRIBUTE_BYTE: usize = 22;
+    records.get(SECOND_ATTRIBUTE_BYTE).is_some_and(|attributes| attributes & 7 == 4)
 }
 
 fn failed(error: ProduceError) -> Appended {
