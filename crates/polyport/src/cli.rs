@@ -70,7 +70,7 @@ enum Command {
         #[command(flatten)]
         configuration: Configuration,
     },
-    /// Link the tools of other systems (zkCli.sh, zkServer.sh …) to this program.
+    /// Link the tools of other systems (zkCli.sh, kafka-topics.sh …) to this program.
     InstallTools {
         /// Directory to put the links in; made if it is not there.
         dir: PathBuf,

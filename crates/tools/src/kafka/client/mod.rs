@@ -26,3 +26,6 @@ pub use types::{Node, TopicPartition, is_internal};
 
 /// What a call gives.
 pub type Result<T> = std::result::Result<T, ClientError>;
+
+#[cfg(test)]
+mod tests;
