@@ -6,6 +6,7 @@
 //! - [`group`]: consumer groups and their offsets.
 //! - [`transaction`]: producer ids and transactions.
 //! - [`internal`]: what groups and transactions share: an internal topic's partition below a machine.
+//! - [`observe`]: the numbers of the metrics page.
 //! - `server`: sockets, one task a connection, one handler an API.
 //!
 //! Data flow one way: a frame is decoded by `kafka-codec`, a handler asks the rooms above, its answer
@@ -19,5 +20,6 @@ pub mod broker;
 pub mod group;
 pub mod internal;
 pub mod metadata;
+pub mod observe;
 mod server;
 pub mod transaction;

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use polyport_log::{LogDir, LogError};
 use polyport_storage::Disk;
 
+use crate::observed::Observed;
 use crate::work::flush::FlushQueue;
 
 /// One of `log.dirs` whose disk worked when the store was opened.
@@ -27,10 +28,15 @@ pub(crate) struct Dir<D: Disk> {
     unflushed_bytes: AtomicU64,
     unflushed_limit_bytes: u64,
     pub queue: FlushQueue<D>,
+    pub observed: Arc<Observed>,
 }
 
 impl<D: Disk> Dir<D> {
-    pub fn new(log_dir: LogDir<D>, unflushed_limit_bytes: u64) -> Arc<Self> {
+    pub fn new(
+        log_dir: LogDir<D>,
+        unflushed_limit_bytes: u64,
+        observed: Arc<Observed>,
+    ) -> Arc<Self> {
         Arc::new(Dir {
             path: log_dir.path().to_path_buf(),
             log_dir: Mutex::new(Some(log_dir)),
@@ -39,6 +45,7 @@ impl<D: Disk> Dir<D> {
             unflushed_bytes: AtomicU64::new(0),
             unflushed_limit_bytes,
             queue: FlushQueue::default(),
+            observed,
         })
     }
 

@@ -46,6 +46,7 @@
 
 mod dir;
 pub mod error;
+mod observed;
 mod parallel;
 mod partition;
 pub mod replicas;
@@ -60,6 +61,7 @@ pub use error::{
     AckError, CreateError, DeleteRecordsError, FetchError, ListOffsetError, OpenError,
     ProduceError, Refused,
 };
+pub use observed::Observed;
 pub use partition::{
     Acks, AppendAnswer, AppendOptions, FollowedLeader, ListOffset, OffsetAt, Partition,
     PartitionStatus, Read, ReadAnswer, Role,

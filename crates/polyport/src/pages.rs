@@ -1,11 +1,13 @@
 //! What is served over HTTP: the admin commands and the metrics.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use polyport_config::Config;
+use polyport_kafka::broker::Broker;
 use polyport_telemetry::http::{self, Method, Response, StatusCode};
-use polyport_telemetry::metric;
+use polyport_telemetry::{Metric, metric};
 use polyport_zookeeper::admin::{Admin, Rules};
 use polyport_zookeeper::observe::metrics;
 use polyport_zookeeper::server::Server;
@@ -32,8 +34,22 @@ fn without_secrets(config: &Config) -> Config {
     shown
 }
 
+/// Kafka's broker, once it has been started: the pages are there before.
+pub(crate) type KafkaSlot = Arc<OnceLock<Arc<Broker>>>;
+
+/// The numbers of all services.
+fn numbers(server: &Server, kafka: &KafkaSlot) -> Vec<Metric> {
+    let mut all = metrics::metrics(server);
+    all.extend(kafka.get().into_iter().flat_map(|broker| broker.metrics()));
+    all
+}
+
 /// Opens the ports that are switched on.
-pub(crate) async fn listen(config: &Config, server: &Server) -> std::io::Result<Pages> {
+pub(crate) async fn listen(
+    config: &Config,
+    server: &Server,
+    kafka: KafkaSlot,
+) -> std::io::Result<Pages> {
     let mut pages = Pages::default();
     if config.admin.enabled {
         let shown = without_secrets(config).to_toml_documented();
@@ -52,7 +68,7 @@ pub(crate) async fn listen(config: &Config, server: &Server) -> std::io::Result<
         let server = server.clone();
         let handler = http::handler(move |request| match request.path.as_str() {
             "/metrics" if request.method == Method::GET => {
-                Response::ok(metric::CONTENT_TYPE, metric::page(&metrics::metrics(&server)))
+                Response::ok(metric::CONTENT_TYPE, metric::page(&numbers(&server, &kafka)))
             }
             "/metrics" => Response::status(StatusCode::METHOD_NOT_ALLOWED),
             _ => Response::status(StatusCode::NOT_FOUND),

@@ -17,7 +17,7 @@ use polyport_zookeeper::server::{Server, Settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::kafka::{Kafka, Starting};
-use crate::pages::{self, Pages};
+use crate::pages::{self, KafkaSlot, Pages};
 use crate::{descriptors, owner, wiring};
 
 /// Starts a node and serves until it is told to stop.
@@ -93,7 +93,8 @@ async fn live(
     if let Some(listen) = &config.zookeeper.secure_listen.0 {
         server.listen_secure(&listen.to_string()).await?;
     }
-    let pages = pages::listen(&config, &server).await?;
+    let shown = KafkaSlot::default();
+    let pages = pages::listen(&config, &server, shown.clone()).await?;
     let mut status = cluster.status();
     // A node alone leads at once; a cluster may take as long as its members do.
     let ready = tokio::time::timeout(Duration::from_secs(2), status.wait_for(|s| s.in_quorum));
@@ -101,7 +102,13 @@ async fn live(
     // Without a majority there is nobody to register a broker with: it starts when there is one.
     let kafka = tokio::spawn({
         let (config, replica) = (config.clone(), replica.clone());
-        async move { Kafka::start(&config, replica, clock, descriptors).await }
+        async move {
+            let kafka = Kafka::start(&config, replica, clock, descriptors).await?;
+            if let Some(kafka) = &kafka {
+                shown.get_or_init(|| kafka.broker().clone());
+            }
+            anyhow::Ok(kafka)
+        }
     });
     let mut kafka = Starting::Task(kafka);
     if quorum {

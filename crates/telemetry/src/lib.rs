@@ -10,5 +10,5 @@ pub mod metric;
 pub mod process;
 pub mod summary;
 
-pub use metric::{Metric, Value, page};
+pub use metric::{Labels, Metric, Value, page};
 pub use summary::{Snapshot, Summary};

@@ -29,18 +29,22 @@ pub enum Value {
     Total(f64),
     /// A distribution and which quantiles of it are told.
     Summary(Snapshot, &'static [f64]),
-    /// Gauges of one name, told apart by a label: the label's name, then each label's value and
-    /// number.
-    Labelled(&'static str, Vec<(String, i64)>),
+    /// Numbers of one name and kind, told apart by labels. The kind comes first, in Prometheus' word,
+    /// as there may be none of them.
+    Labelled(&'static str, Vec<(Labels, Value)>),
 }
+
+/// Names and values of labels.
+pub type Labels = Vec<(&'static str, String)>;
 
 impl Value {
     /// Prometheus' word for it.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Counter(_) | Self::Total(_) => "counter",
-            Self::Gauge(_) | Self::Ratio(_) | Self::Labelled(..) => "gauge",
+            Self::Gauge(_) | Self::Ratio(_) => "gauge",
             Self::Summary(..) => "summary",
+            Self::Labelled(kind, _) => kind,
         }
     }
 }
@@ -63,22 +67,40 @@ fn write(metric: &Metric, out: &mut String) -> std::fmt::Result {
     let help = if metric.help.is_empty() { name } else { &metric.help };
     let help = help.replace('\\', "\\\\").replace('\n', "\\n");
     writeln!(out, "# HELP {name} {help}\n# TYPE {name} {}", metric.value.kind())?;
-    match &metric.value {
-        Value::Counter(value) => writeln!(out, "{name} {:?}", *value as f64),
-        Value::Gauge(value) => writeln!(out, "{name} {:?}", *value as f64),
-        Value::Ratio(value) | Value::Total(value) => writeln!(out, "{name} {value:?}"),
+    samples(name, "", &metric.value, out)
+}
+
+/// The lines of a value. `labels` are written as they stand between the braces.
+fn samples(name: &str, labels: &str, value: &Value, out: &mut String) -> std::fmt::Result {
+    let braced = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+    match value {
+        Value::Counter(value) => writeln!(out, "{name}{braced} {:?}", *value as f64),
+        Value::Gauge(value) => writeln!(out, "{name}{braced} {:?}", *value as f64),
+        Value::Ratio(value) | Value::Total(value) => writeln!(out, "{name}{braced} {value:?}"),
         Value::Summary(all, quantiles) => {
+            let comma = if labels.is_empty() { "" } else { "," };
             for q in *quantiles {
                 let value = all.quantile(*q).unwrap_or(f64::NAN);
-                writeln!(out, "{name}{{quantile=\"{q}\"}} {value:?}")?;
+                writeln!(out, "{name}{{{labels}{comma}quantile=\"{q}\"}} {value:?}")?;
             }
-            writeln!(out, "{name}_count {:?}\n{name}_sum {:?}", all.count as f64, all.sum)
+            writeln!(out, "{name}_count{braced} {:?}", all.count as f64)?;
+            writeln!(out, "{name}_sum{braced} {:?}", all.sum)
         }
-        Value::Labelled(label, values) => values.iter().try_for_each(|(key, value)| {
-            let key = key.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            writeln!(out, "{name}{{{label}=\"{key}\"}} {:?}", *value as f64)
-        }),
+        Value::Labelled(_, values) => values
+            .iter()
+            .try_for_each(|(labels, value)| samples(name, &between_braces(labels), value, out)),
     }
+}
+
+fn between_braces(labels: &Labels) -> String {
+    let mut text = String::new();
+    for (label, value) in labels {
+        let comma = if text.is_empty() { "" } else { "," };
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{comma}{label}=\"{value}\"");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -92,12 +114,20 @@ mod tests {
         let empty = summary.numbers();
         summary.record(4);
         let metric = |name, value| Metric { name, help: "".into(), value };
+        let labelled = |kind, labels: &[(&'static str, &str)], value| {
+            let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned()));
+            Value::Labelled(kind, vec![(labels.collect(), value)])
+        };
+        let times = Value::Summary(summary.numbers(), &[0.99]);
         let metrics = [
             metric("packets_sent", Value::Counter(3)),
             metric("avg_latency", Value::Ratio(0.25)),
             metric("fsynctime", Value::Summary(summary.numbers(), &[0.5])),
             metric("election_time", Value::Summary(empty, &[0.5])),
-            metric("quota", Value::Labelled("key", vec![("a\"b".to_owned(), -1)])),
+            metric("quota", labelled("gauge", &[("key", "a\"b\n")], Value::Gauge(-1))),
+            metric("in_total", labelled("counter", &[("t", "a"), ("p", "0")], Value::Counter(7))),
+            metric("time", labelled("summary", &[("api", "Produce")], times)),
+            metric("nobody", Value::Labelled("gauge", Vec::new())),
         ];
         let expected = "\
 # HELP packets_sent packets_sent
@@ -118,7 +148,17 @@ election_time_count 0.0
 election_time_sum 0.0
 # HELP quota quota
 # TYPE quota gauge
-quota{key=\"a\\\"b\"} -1.0
+quota{key=\"a\\\"b\\n\"} -1.0
+# HELP in_total in_total
+# TYPE in_total counter
+in_total{t=\"a\",p=\"0\"} 7.0
+# HELP time time
+# TYPE time summary
+time{api=\"Produce\",quantile=\"0.99\"} 4.0
+time_count{api=\"Produce\"} 1.0
+time_sum{api=\"Produce\"} 4.0
+# HELP nobody nobody
+# TYPE nobody gauge
 ";
         assert_eq!(page(&metrics), expected);
     }

@@ -21,6 +21,7 @@ pub(super) async fn keep(broker: Arc<Broker>) {
         let now = broker.clock.now();
         for (partition, proposal) in broker.store.isr_proposals(now) {
             if !write(&broker, &partition, &proposal).await {
+                broker.stats.isr_failed();
                 partition.isr_refused(broker.clock.now());
             }
         }
@@ -43,6 +44,7 @@ async fn write(broker: &Broker, partition: &Partition<OsDisk>, proposal: &IsrPro
     let (path, json) = (path::state(&of.topic, of.partition), znode.to_json());
     match broker.client.write(writes::set(&path, &json, state.version)).await {
         Ok(_) => {
+            broker.stats.isr_changed(state.isr.len(), proposal.isr.len());
             tracing::info!(topic = of.topic, partition = of.partition, isr = ?proposal.isr, "in-sync replicas changed");
             true
         }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 pub use settings::Settings;
 pub use start::StartError;
-pub use stats::Stats;
+pub use stats::{Level, RequestStats, Requests, Stats, TopicStats};
 
 use crate::group::Coordinator;
 use crate::metadata::broker::Registration;
@@ -68,6 +68,8 @@ pub struct Broker {
     pub(crate) transactions: TransactionCoordinator,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) stats: Stats,
+    /// The threads that all of this runs on.
+    pub(crate) threads: tokio::runtime::Handle,
     pub(crate) draining: watch::Sender<bool>,
     /// Told whenever this node's partitions have followed a change of the metadata.
     followed: watch::Sender<()>,
@@ -149,7 +151,7 @@ impl Broker {
         self.images.current()
     }
 
-    /// Counts and sizes, for the metrics page.
+    /// What is counted; [`Broker::metrics`] has it with names.
     pub fn stats(&self) -> &Stats {
         &self.stats
     }

@@ -96,6 +96,7 @@ impl Broker {
             groups,
             transactions,
             stats: Stats::default(),
+            threads: tokio::runtime::Handle::current(),
             draining: watch::channel(false).0,
             followed: watch::channel(()).0,
             running: Mutex::new(None),

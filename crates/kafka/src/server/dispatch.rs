@@ -1,6 +1,7 @@
 //! From a request's bytes to its handler, and from the answer to bytes.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::BytesMut;
 use polyport_kafka_codec::header::RequestHeader;
@@ -18,7 +19,7 @@ pub(super) enum Handled {
     Answer(Response),
     /// It wants no answer.
     Nothing,
-    /// It was begun in its turn and is answered later.
+    /// It was begun in its turn and is answered later, and counts itself as answered then.
     Later(Later),
 }
 
@@ -27,6 +28,8 @@ pub(super) struct Call {
     pub(super) broker: Arc<Broker>,
     pub(super) client: Client,
     pub(super) header: RequestHeader,
+    /// When the whole request was there.
+    pub(super) began: Instant,
 }
 
 impl Call {
@@ -60,18 +63,27 @@ impl Broker {
         client: &mut Client,
         frame: BytesMut,
     ) -> Result<Handled, Ended> {
+        let began = Instant::now();
         let mut reader = Reader::new(frame);
         let header = RequestHeader::decode(&mut reader)?;
         let (key, version) = (header.api_key, header.api_version);
-        let call = Call { broker: self.clone(), client: client.clone(), header };
+        let call = Call { broker: self.clone(), client: client.clone(), header, began };
         if !served::serves(key, version) {
             if key == ApiKey::ApiVersions {
                 return api_versions::unsupported(&call).map(Handled::Answer);
             }
             return Err(Ended::NotServed { api: key.name(), version });
         }
-        self.stats.requests.count(key);
-        handler::handle(call, reader).await
+        let requests = &self.stats.requests;
+        requests.count(key);
+        let handled = handler::handle(call, reader).await?;
+        if key == ApiKey::Produce {
+            requests.worked(key, began.elapsed());
+        }
+        if !matches!(handled, Handled::Later(_)) {
+            requests.answered(key, began.elapsed());
+        }
+        Ok(handled)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Making a partition's records durable, and ending its use.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use polyport_base::Millis;
 use polyport_log::{LogError, TopicPartition};
@@ -38,7 +39,9 @@ impl<D: Disk> Partition<D> {
         };
         drop(core);
         self.dir.sub_unflushed(unflushed);
+        let began = Instant::now();
         let done = flush.run();
+        self.dir.observed.flush.record_time(began.elapsed());
         let mut core = self.core.write();
         let Ok(log) = &mut core.log else { return Ok(()) };
         match log.end_flush(&flush, done) {

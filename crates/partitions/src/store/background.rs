@@ -2,6 +2,8 @@
 //! simulation can do the steps; `work::threads` does them in a process.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use polyport_base::Millis;
 use polyport_log::cleaner::KeyOffsets;
@@ -107,15 +109,20 @@ impl<D: Disk> Store<D> {
         let most = due.max_by(|(_, a), (_, b)| a.urgency().total_cmp(&b.urgency()));
         let Some((partition, cleaning)) = most else { return false };
         let mut keys = KeyOffsets::new(cleaning.table_bytes(limit_bytes), self.0.key_seed);
+        let began = Instant::now();
         match partition.clean(cleaning, &mut keys) {
             Ok(removed) => {
+                self.0.observed.clean.record_time(began.elapsed());
                 let at = now.0.saturating_add(partition.config().file_delete_delay_ms);
                 let doomed = Doomed::files(Millis(at), partition.dir().clone(), removed);
                 self.0.doomed.lock().push(doomed);
                 true
             }
             // It is tried again after a pause; the failure was told.
-            Err(_) => false,
+            Err(_) => {
+                self.0.observed.clean_failed.fetch_add(1, Ordering::Relaxed);
+                false
+            }
         }
     }
 }

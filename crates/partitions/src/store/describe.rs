@@ -6,6 +6,7 @@ use polyport_log::TopicPartition;
 use polyport_storage::Disk;
 
 use super::Store;
+use crate::observed::Observed;
 
 /// A log directory and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,11 @@ pub struct PartitionSize {
 }
 
 impl<D: Disk> Store<D> {
+    /// What was measured since the start.
+    pub fn observed(&self) -> &Observed {
+        &self.0.observed
+    }
+
     /// All log directories, in the order of the configuration but for those that could not be opened,
     /// which come last.
     pub fn log_dirs(&self) -> Vec<LogDirStatus> {

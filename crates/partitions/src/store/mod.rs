@@ -24,6 +24,7 @@ pub use open::Opened;
 
 use crate::dir::Dir;
 use crate::error::{CreateError, Refused};
+use crate::observed::Observed;
 use crate::parallel;
 use crate::partition::{Local, Partition};
 use crate::replicas::IsrProposal;
@@ -59,6 +60,7 @@ pub(crate) struct Shared<D: Disk> {
     pub stopping: AtomicBool,
     pub bell: (Mutex<()>, Condvar),
     pub threads: Mutex<Vec<JoinHandle<()>>>,
+    pub observed: Arc<Observed>,
 }
 
 /// Partitions by their number.

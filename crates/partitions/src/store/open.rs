@@ -17,6 +17,7 @@ use polyport_storage::Disk;
 use super::{Shared, Store};
 use crate::dir::Dir;
 use crate::error::{OpenError, Refused};
+use crate::observed::Observed;
 use crate::parallel;
 use crate::partition::Partition;
 use crate::settings::{Settings, TopicConfig};
@@ -64,7 +65,8 @@ impl<D: Disk> Store<D> {
     ) -> Result<(Self, Opened), OpenError> {
         let now = clock.now();
         let mut opened = Opened::default();
-        let dirs = open_dirs(&disk, &settings, &mut opened)?;
+        let observed = Arc::<Observed>::default();
+        let dirs = open_dirs(&disk, &settings, &observed, &mut opened)?;
         let shared = Shared {
             // Names of deleted directories must not meet those of an earlier process.
             unique: AtomicU64::new(SplitMix64::new(now.0 as u64).next_u64()),
@@ -81,6 +83,7 @@ impl<D: Disk> Store<D> {
             stopping: AtomicBool::new(false),
             bell: (Mutex::new(()), Condvar::new()),
             threads: Mutex::new(Vec::new()),
+            observed,
         };
         let all = parallel::for_each(&shared.dirs, shared.dirs.len(), |dir| {
             (dir.clone(), shared.load(dir, config_of, now))
@@ -107,6 +110,7 @@ impl<D: Disk> Store<D> {
 fn open_dirs<D: Disk>(
     disk: &D,
     settings: &Settings,
+    observed: &Arc<Observed>,
     opened: &mut Opened,
 ) -> Result<Vec<Arc<Dir<D>>>, OpenError> {
     let (broker_id, cluster_id) = (settings.broker_id, settings.cluster_id.clone());
@@ -119,7 +123,7 @@ fn open_dirs<D: Disk>(
                 if !log_dir.was_clean() {
                     opened.unclean_dirs.push(path.clone());
                 }
-                dirs.push(Dir::new(log_dir, settings.unflushed_limit_bytes));
+                dirs.push(Dir::new(log_dir, settings.unflushed_limit_bytes, observed.clone()));
             }
             Err(error @ LogDirError::Foreign { .. }) => return Err(OpenError::Foreign(error)),
             Err(error) => {

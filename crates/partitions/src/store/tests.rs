@@ -301,9 +301,15 @@ fn compaction_keeps_the_last_record_of_each_key() {
         append(&partition, &[&number.to_string()]).unwrap();
     }
     assert!(!store.clean_step(1 << 20, NOW), "nothing is durable yet");
+    assert_eq!(store.observed().clean.numbers().count, 0);
     store.flush_step(0, NOW);
     assert!(store.clean_step(1 << 20, NOW));
     assert!(!store.clean_step(1 << 20, NOW));
+    let observed = store.observed();
+    let rounds = observed.clean.numbers().count;
+    let failed = observed.clean_failed.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!((rounds, failed), (1, 0));
+    assert!(observed.flush.numbers().count > 0);
     let left = consume(&partition, 0);
     assert!(left.len() < 10 && left.last().unwrap() == "49", "{left:?}");
     assert_eq!(partition.status().unwrap().log_end_offset, 50);

@@ -53,23 +53,26 @@ pub(crate) fn monitored(server: &Server, status: &Status) -> Vec<(String, Monito
         if metric.name.starts_with("process_") {
             continue;
         }
-        let name = metric.name.to_owned();
-        match metric.value {
-            Value::Counter(value) => all.push((name, Monitored::Whole(value as i64))),
-            Value::Gauge(value) => all.push((name, Monitored::Whole(value))),
-            Value::Ratio(value) | Value::Total(value) => {
-                all.push((name, Monitored::Decimal(value)))
-            }
-            Value::Summary(snapshot, quantiles) => {
-                distribution(&name, &snapshot, quantiles.len() > 1, &mut all);
-            }
-            Value::Labelled(_, values) => {
-                let one = |(key, value)| (format!("{key}_{name}"), Monitored::Whole(value));
-                all.extend(values.into_iter().map(one));
+        number(metric.name.to_owned(), metric.value, &mut all);
+    }
+    all
+}
+
+fn number(name: String, value: Value, out: &mut Vec<(String, Monitored)>) {
+    match value {
+        Value::Counter(value) => out.push((name, Monitored::Whole(value as i64))),
+        Value::Gauge(value) => out.push((name, Monitored::Whole(value))),
+        Value::Ratio(value) | Value::Total(value) => out.push((name, Monitored::Decimal(value))),
+        Value::Summary(snapshot, quantiles) => {
+            distribution(&name, &snapshot, quantiles.len() > 1, out);
+        }
+        Value::Labelled(_, values) => {
+            for (labels, value) in values {
+                let keys = labels.into_iter().map(|(_, key)| key + "_").collect::<String>();
+                number(keys + &name, value, out);
             }
         }
     }
-    all
 }
 
 fn distribution(name: &str, all: &Snapshot, full: bool, out: &mut Vec<(String, Monitored)>) {

@@ -7,7 +7,7 @@ use polyport_kafka_codec::messages::fetch_response::{
     AbortedTransaction, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
 };
 use polyport_kafka_codec::messages::{FetchRequest, FetchResponse};
-use polyport_kafka_codec::{ErrorCode, Message, Reader, Records, Uuid, frame};
+use polyport_kafka_codec::{ApiKey, ErrorCode, Message, Reader, Records, Uuid, frame};
 use polyport_log::{FileRange, Isolation};
 use polyport_partitions::{FetchWaiter, Partition, Read, ReadAnswer};
 use polyport_storage::{OsDisk, disk::OsFile};
@@ -70,9 +70,12 @@ pub(in crate::server) async fn handle(call: &Call, mut reader: Reader) -> Result
             }
         };
     let places: Vec<Place> = context.wanted.iter().map(|(k, w)| place(broker, k, *w)).collect();
-    let outcomes = read_enough(broker, &places, &limits).await;
+    let (outcomes, waited) = read_enough(broker, &places, &limits).await;
     let (response, ranges) = respond(broker, &context, places, outcomes, limits.isolation);
-    encode(call, response, ranges)
+    let answer = encode(call, response, ranges);
+    let worked = call.began.elapsed().saturating_sub(waited);
+    broker.stats.requests.worked(ApiKey::Fetch, worked);
+    answer
 }
 
 fn limits(broker: &Broker, request: &FetchRequest, version: i16) -> Limits {
@@ -143,9 +146,14 @@ fn place(broker: &Broker, key: &Key, wanted: Wanted) -> Place {
     Place { key: key.clone(), wanted, topic, partition }
 }
 
-/// Reads until there is enough, something is wrong, or the time is over.
-async fn read_enough(broker: &Broker, places: &[Place], limits: &Limits) -> Vec<Outcome> {
+/// Reads until there is enough, something is wrong, or the time is over. Also says how long it waited.
+async fn read_enough(
+    broker: &Broker,
+    places: &[Place],
+    limits: &Limits,
+) -> (Vec<Outcome>, Duration) {
     let waiter = FetchWaiter::new();
+    let mut waited = Duration::ZERO;
     loop {
         let (outcomes, bytes) = read(places, limits);
         let wrong = |outcome: &Outcome| match outcome {
@@ -158,7 +166,7 @@ async fn read_enough(broker: &Broker, places: &[Place], limits: &Limits) -> Vec<
             || Instant::now() >= limits.deadline
             || *broker.draining.borrow();
         if done {
-            return outcomes;
+            return (outcomes, waited);
         }
         let missing = u32::try_from(limits.min_bytes - bytes).unwrap_or(u32::MAX);
         let round = waiter.begin(missing);
@@ -168,10 +176,12 @@ async fn read_enough(broker: &Broker, places: &[Place], limits: &Limits) -> Vec<
                 partition.wait_beyond(seen, limits.isolation, &waiter, round);
             }
         }
+        let waiting = (broker.stats.waiting_fetch.enter(), Instant::now());
         tokio::select! {
             _ = timeout_at(limits.deadline, waiter.ready()) => {}
             () = broker.drained() => {}
         }
+        waited += waiting.1.elapsed();
         waiter.end();
     }
 }
@@ -228,9 +238,11 @@ fn respond(
         if !context.says(&place.key, said) {
             continue;
         }
-        match (&outcome, &place.topic) {
-            (Ok(answer), Some(topic)) => broker.stats.topic_out(topic, answer.bytes()),
-            _ => broker.stats.fetch_failed(),
+        match (&outcome, place.topic.as_deref()) {
+            (Ok(answer), Some(topic)) => broker.stats.fetched(topic, answer.bytes()),
+            // What was read has a name.
+            (Ok(_), None) => {}
+            (Err(code), topic) => broker.stats.fetch_failed(topic, *code),
         }
         let data = partition_data(broker, &place, outcome, isolation, &mut ranges);
         if last.as_ref() != Some(&place.key.topic) {

@@ -9,7 +9,7 @@ use polyport_kafka_codec::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
 use polyport_kafka_codec::messages::{ProduceRequest, ProduceResponse};
-use polyport_kafka_codec::{ErrorCode, Message, Reader};
+use polyport_kafka_codec::{ApiKey, ErrorCode, Message, Reader};
 use polyport_log::AppendError;
 use polyport_log::batch::RejectedRecord;
 use polyport_partitions::{Acks, AppendAnswer, AppendOptions, ProduceError};
@@ -69,8 +69,11 @@ pub(in crate::server) fn begin(call: Call, mut reader: Reader) -> Result<Handled
     let mut all = topics.iter().flat_map(|(_, partitions)| partitions);
     let waits = |appended: &Appended| matches!(appended, Appended::Done(d) if d.wait.is_some());
     if all.any(|(_, appended)| waits(appended)) {
+        let waiting = call.broker.stats.waiting_produce.enter();
         return Ok(Handled::Later(Box::pin(async move {
             let response = finish(&call, topics, deadline).await;
+            drop(waiting);
+            call.broker.stats.requests.answered(ApiKey::Produce, call.began.elapsed());
             call.encode(&response)
         })));
     }
@@ -82,7 +85,25 @@ pub(in crate::server) fn begin(call: Call, mut reader: Reader) -> Result<Handled
     call.encode(&response).map(Handled::Answer)
 }
 
+/// Appends a partition's records, and counts what became of them.
 fn append(
+    call: &Call,
+    topic: &str,
+    data: PartitionProduceData,
+    acks: i16,
+    now: Millis,
+) -> Appended {
+    let bytes = data.records.as_ref().map_or(0, |records| records.len());
+    let appended = try_append(call, topic, data, acks, now);
+    let stats = &call.broker.stats;
+    match &appended {
+        Appended::Done(answer) => stats.produced(topic, bytes, &answer.appended),
+        Appended::Failed(code, ..) => stats.rejected(topic, bytes, *code),
+    }
+    appended
+}
+
+fn try_append(
     call: &Call,
     topic: &str,
     data: PartitionProduceData,
@@ -112,13 +133,9 @@ fn append(
     if call.version() < FIRST_VERSION_OF_ZSTD && is_zstd(&records) {
         return Appended::failed(ErrorCode::UnsupportedCompressionType);
     }
-    broker.stats.topic_in(topic, records.len());
     match partition.append(&mut records, AppendOptions::client(acks), now) {
         Ok(answer) => Appended::Done(answer),
-        Err(error) => {
-            broker.stats.produce_failed();
-            failed(error)
-        }
+        Err(error) => failed(error),
     }
 }
 
@@ -150,10 +167,14 @@ async fn finish(call: &Call, topics: Topics, deadline: Instant) -> ProduceRespon
             if let Appended::Done(AppendAnswer { wait: wait @ Some(_), .. }) = &mut appended
                 && let Some(wait) = wait.take()
             {
-                match timeout_at(deadline, wait.done()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => appended = Appended::failed(error.code()),
-                    Err(_) => appended = Appended::failed(ErrorCode::RequestTimedOut),
+                let failure = match timeout_at(deadline, wait.done()).await {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(error.code()),
+                    Err(_) => Some(ErrorCode::RequestTimedOut),
+                };
+                if let Some(code) = failure {
+                    call.broker.stats.unacknowledged(&name, code);
+                    appended = Appended::failed(code);
                 }
             }
             let mut said = said(index, appended);
