@@ -78,9 +78,13 @@ async fn create(broker: &Broker, topic: &str) -> Result<(), TopicError> {
 fn one(
     call: &Call,
     image: &Image,
-    asked: MetadataRequestTopic,
+    mut asked: MetadataRequestTopic,
     refused: &[(String, ErrorCode)],
 ) -> MetadataResponseTopic {
+    // Java's client sends an empty name, not a null one, with an identity.
+    if asked.topic_id != Uuid::ZERO {
+        asked.name = None;
+    }
     let failed = |code: ErrorCode, asked: MetadataRequestTopic| MetadataResponseTopic {
         error_code: code.code(),
         // Versions before 12 cannot say that they do not know the name.
