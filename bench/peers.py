@@ -187,6 +187,8 @@ class Polyport(Service):
             'four_letter_words = ["*"]',
             "[admin]",
             f'listen = "127.0.0.1:{node.admin}"',
+            "[kafka]",
+            "listeners = []",
             "[metrics]",
             f'listen = "127.0.0.1:{node.metrics}"',
         ]

@@ -161,6 +161,8 @@ class Nodes:
             self.zookeeper,
             "[admin]",
             "enabled = false",
+            "[kafka]",
+            "listeners = []",
             "[metrics]",
             "enabled = false",
             "[cluster]",

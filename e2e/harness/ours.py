@@ -73,6 +73,8 @@ class PolyportNode(Node):
             "[admin]",
             f"listen = {quoted(f'{self.host}:' + str(self.ports['admin']))}",
             f"rate_limiter_interval_ms = {s.transfer_interval_ms}",
+            "[kafka]",
+            "listeners = []",
             "[metrics]",
             f"listen = {quoted(f'{self.host}:' + str(self.ports['metrics']))}",
         ]

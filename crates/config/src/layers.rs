@@ -153,6 +153,11 @@ impl Layers {
         for setting in imported.settings {
             self.put(setting);
         }
+        for setting in imported.otherwise {
+            if !self.is_set(&setting.key) {
+                self.put(setting);
+            }
+        }
         self
     }
 
@@ -211,6 +216,16 @@ impl Layers {
         } else {
             Err(self.problems)
         }
+    }
+
+    /// Whether a layer has set a key.
+    fn is_set(&self, key: &str) -> bool {
+        let (sections, name) = split_key(key);
+        let sections = sections.into_iter().flat_map(|sections| sections.split('.'));
+        let section = sections
+            .into_iter()
+            .try_fold(&self.table, |at, section| at.get(section).and_then(toml::Value::as_table));
+        section.is_some_and(|section| section.contains_key(name))
     }
 
     fn put_table(&mut self, table: Table) {

@@ -13,6 +13,8 @@ use crate::layers::{Origin, Problem, Setting, Warning};
 pub struct Imported {
     /// What takes effect.
     pub settings: Vec<Setting>,
+    /// What takes effect unless it was set before: what the file does not speak of.
+    pub otherwise: Vec<Setting>,
     /// What does not, and why.
     pub warnings: Vec<Warning>,
     /// What stops the start.

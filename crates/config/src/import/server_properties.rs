@@ -44,7 +44,7 @@ pub fn import(path: &Path, bytes: &[u8]) -> Imported {
             file.warn(&entry, format!("replaces the value given at {}", before.origin));
         }
     }
-    file.listeners(&mut entries);
+    file.listeners(path, &mut entries);
     for entry in entries.into_values() {
         file.entry(&entry);
     }
@@ -114,7 +114,7 @@ impl File {
     }
 
     /// The doors: since 0.10 `listeners`, before that `host.name` and `port`.
-    fn listeners(&mut self, entries: &mut BTreeMap<String, Entry>) {
+    fn listeners(&mut self, path: &Path, entries: &mut BTreeMap<String, Entry>) {
         let mut taken = |key: &str| entries.remove(key);
         let (host, port) = (taken("host.name"), taken("port"));
         let (advertised_host, advertised_port) =
@@ -150,6 +150,16 @@ impl File {
                 }
             }
             self.set(&entry, key, list);
+        }
+        if !self.out.settings.iter().any(|setting| setting.key == "kafka.listeners") {
+            // As in Kafka, it listens though the file does not say where.
+            let entry = Entry {
+                origin: Origin::WholeFile(path.to_owned()),
+                key: "listeners".to_owned(),
+                value: String::new(),
+            };
+            let default = toml::Value::from("PLAINTEXT://127.0.0.1:9092");
+            self.set(&entry, "kafka.listeners", vec![default]);
         }
     }
 }
@@ -206,6 +216,26 @@ mod tests {
         assert_eq!(listeners("advertised.host.name=kafka"), (default, named));
         let kraft = "listeners=PLAINTEXT://h:1,CONTROLLER://h:2\nprocess.roles=broker,controller";
         assert_eq!(listeners(kraft).0, one("PLAINTEXT://h:1"));
+    }
+
+    #[test]
+    fn kafkas_door_opens_for_whoever_brings_kafkas_file() {
+        let zookeeper = || {
+            super::super::zoo_cfg::import(
+                Path::new("zoo.cfg"),
+                b"dataDir=/tmp/zk\nclientPort=2181\n",
+            )
+        };
+        let kafka = || import(Path::new("server.properties"), b"broker.id=1\n");
+        let doors = |all: Vec<Imported>| {
+            let layers = all.into_iter().fold(Layers::new(), Layers::imported);
+            layers.finish().unwrap().config.kafka.listeners.len()
+        };
+        assert_eq!(doors(vec![]), 1);
+        assert_eq!(doors(vec![zookeeper()]), 0);
+        assert_eq!(doors(vec![kafka()]), 1);
+        assert_eq!(doors(vec![zookeeper(), kafka()]), 1);
+        assert_eq!(doors(vec![kafka(), zookeeper()]), 1);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! ZooKeeper's `zoo.cfg`, with the file `myid` in its dataDir and its dynamicConfigFile.
 //!
+//! Kafka's door is closed, unless it is opened by something else: a `server.properties`, a
+//! `polyport.toml`.
+//!
 //! A port without an address is opened on loopback, unless the file describes an ensemble of other
 //! machines: ZooKeeper opens it on all addresses. The first port of `server.N` becomes the
 //! node-to-node port; the second, for elections, is not needed.
@@ -34,6 +37,13 @@ pub fn import(path: &Path, bytes: &[u8]) -> Imported {
     file.doors(beyond);
     tls::import(&mut file);
     file.authentication();
+    // Who starts a ZooKeeper does not expect Kafka's door: several may be started on one machine.
+    file.out.otherwise.push(Setting {
+        key: "kafka.listeners".to_owned(),
+        value: Value::Typed(toml::Value::Array(Vec::new())),
+        origin: Origin::WholeFile(path.to_owned()),
+        written_as: "kafka.listeners".to_owned(),
+    });
     file.out
 }
 
