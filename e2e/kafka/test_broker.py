@@ -102,9 +102,16 @@ def test_the_files_are_those_of_the_notes(own, name):
     assert {"00000000000000000000.log", "00000000000000000000.index",
             "00000000000000000000.timeindex", "leader-epoch-checkpoint"} <= names
     assert (partition / "00000000000000000000.log").read_bytes()[16] == 2
-    assert {"meta.properties", "recovery-point-offset-checkpoint", "log-start-offset-checkpoint",
-            "replication-offset-checkpoint"} <= {file.name for file in folder.iterdir()}
     assert (folder / f"{name}-1").is_dir()
+    assert (folder / "meta.properties").is_file()
+
+
+@pytest.mark.checkpoint_files
+def test_the_checkpoints_are_there_from_the_start(start_broker):
+    """Notes 002: also those that say nothing yet."""
+    folder = start_broker(name="fresh").log_folder()
+    assert {"recovery-point-offset-checkpoint", "log-start-offset-checkpoint",
+            "replication-offset-checkpoint"} <= {file.name for file in folder.iterdir()}
 
 
 # properties

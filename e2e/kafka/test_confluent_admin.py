@@ -281,12 +281,18 @@ def test_the_cluster_names_itself_its_controller_and_its_brokers(admin, bootstra
 
 
 @since("describe_cluster")
-def test_the_cluster_is_described(admin, bootstrap):
+@pytest.mark.authorized_operations
+def test_without_an_authorizer_everything_is_authorized(admin):
     cluster = admin.describe_cluster(include_authorized_operations=True).result(30)
+    assert cluster.authorized_operations
+
+
+@since("describe_cluster")
+def test_the_cluster_is_described(admin, bootstrap):
+    cluster = admin.describe_cluster().result(30)
     assert cluster.cluster_id == admin.list_topics(timeout=10).cluster_id
     assert [f"{node.host}:{node.port}" for node in cluster.nodes] == [bootstrap]
     assert cluster.controller.id == cluster.nodes[0].id
-    assert cluster.authorized_operations
 
 
 @since("describe_topics")

@@ -305,9 +305,9 @@ def test_groups_are_listed_by_state(join, admin, topic, name):
 
 @since("delete_consumer_groups")
 def test_a_group_is_deleted_when_it_is_empty(join, admin, solo, topic, name):
+    solo().commit(offsets=[TopicPartition(topic, 0, 1)], asynchronous=False)
     member = join([topic])
     share([member], {(topic, 0)})
-    member.made.commit(offsets=[TopicPartition(topic, 0, 1)], asynchronous=False)
     with pytest.raises(KafkaException) as raised:
         admin.delete_consumer_groups([name])[name].result(30)
     assert code(raised) == KafkaError.NON_EMPTY_GROUP
