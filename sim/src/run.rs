@@ -254,7 +254,8 @@ impl World {
             && processes.len() == all
             && processes.iter().all(|(id, process)| {
                 let status = process.replica.status().borrow().clone();
-                *id == victim || status.in_quorum && Some(process.replica.last_zxid()) == newest
+                let whole = status.in_quorum && !status.forgetful;
+                *id == victim || whole && Some(process.replica.last_zxid()) == newest
             })
     }
 

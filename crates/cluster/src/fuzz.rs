@@ -53,6 +53,7 @@ fn status(known: &operator::Description) -> Status {
         members: known.members.clone(),
         members_index: known.members_index,
         in_quorum: known.in_quorum,
+        forgetful: known.forgetful,
         ..Status::default()
     }
 }

@@ -280,7 +280,7 @@ impl Cluster {
         let raft = Raft::new(options.node.0, config, dialer.clone(), log, machine.clone());
         let raft = raft.await.map_err(io::Error::other)?;
         let heard = Heard::default();
-        let status = status::follow(&options, &raft, heard.clone(), shared);
+        let status = status::follow(&options, &raft, heard.clone(), shared, amnesia.clone());
         if let Some(every) = options.purge_every {
             let purge =
                 purging::Purge { snapshots: snapshots.clone(), keep: options.snapshots_kept };

@@ -27,6 +27,8 @@ pub struct Description {
     pub applied: u64,
     /// Whether it heard of a majority lately.
     pub in_quorum: bool,
+    /// Whether its disk was empty and its vote does not count yet: see [`Status::forgetful`].
+    pub forgetful: bool,
     /// The members it knows of.
     pub members: Members,
     /// Index of the entry that made them the members.
@@ -44,7 +46,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, status: &Status, applied: u64) {
     out.put_u64(status.leader.map_or(0, |leader| leader.0));
     out.put_u64(status.term);
     out.put_u64(applied);
-    out.put_u8(u8::from(status.in_quorum));
+    out.put_u8(u8::from(status.in_quorum) | u8::from(status.forgetful) << 1);
     out.put_u64(status.members_index);
     out.put_slice(&encode_members(&status.members));
 }
@@ -61,10 +63,21 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Description, DecodeError> {
     let leader = Some(cursor.u64("leader")?).filter(|leader| *leader != 0).map(NodeId);
     let term = cursor.u64("term")?;
     let applied = cursor.u64("applied")?;
-    let in_quorum = cursor.u8("quorum")? != 0;
+    let flags = cursor.u8("quorum")?;
+    let (in_quorum, forgetful) = (flags & 1 != 0, flags & 2 != 0);
     let members_index = cursor.u64("members")?;
     let members = decode_members(&mut cursor)?;
-    Ok(Description { node, standing, leader, term, applied, in_quorum, members, members_index })
+    Ok(Description {
+        node,
+        standing,
+        leader,
+        term,
+        applied,
+        in_quorum,
+        forgetful,
+        members,
+        members_index,
+    })
 }
 
 /// Asks nodes that share a secret.

@@ -146,6 +146,13 @@ async fn leader(nodes: &[&Node]) -> u64 {
     tokio::time::timeout(Duration::from_secs(20), led).await.unwrap().0
 }
 
+/// Waits until a node says that it may have forgotten something, or that it has not; bounded.
+async fn until_forgetful(node: &Node, expected: bool) {
+    let mut status = node.cluster.status();
+    let said = status.wait_for(|s| s.forgetful == expected);
+    tokio::time::timeout(Duration::from_secs(20), said).await.unwrap().unwrap();
+}
+
 fn content(node: &Node) -> Vec<u8> {
     node.kept.0.lock().0.clone()
 }
@@ -178,6 +185,10 @@ async fn a_member_that_lost_its_disk_is_filled_and_the_leader_lives() {
     let dir = Directory::new("lost");
     let ports = free_ports(3);
     let first = start(1, &ports, dir.path()).await;
+    // Whether its disk is a new one or a lost one, only the others can tell.
+    until_forgetful(&first, true).await;
+    let operator = Operator::new(Secret::new("s"));
+    assert!(operator.describe(&format!("127.0.0.1:{}", ports[0])).await.unwrap().forgetful);
     let second = start(2, &ports, dir.path()).await;
     let third = start(3, &ports, dir.path()).await;
     leader(&[&first, &second, &third]).await;
@@ -200,6 +211,8 @@ async fn a_member_that_lost_its_disk_is_filled_and_the_leader_lives() {
     first.cluster.reconfigure(members(&ports), None).await.unwrap();
     let third = start(3, &ports, dir.path()).await;
     until("filled again", || content(&third) == all).await;
+    until_forgetful(&third, false).await;
+    assert!(!operator.describe(&format!("127.0.0.1:{moved}")).await.unwrap().forgetful);
     for node in [&first, &second] {
         assert!(!node.cluster.status().borrow().failed);
     }

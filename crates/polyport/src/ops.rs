@@ -80,6 +80,7 @@ pub(crate) fn status(config: &Config, server: Option<String>) -> anyhow::Result<
             let (state, term, applied) = match operator.describe(&member.address).await {
                 Ok(node) => {
                     let state = match node.standing {
+                        _ if node.forgetful => "refilling",
                         Standing::Leading if node.in_quorum => "leading",
                         Standing::Leading => "no majority",
                         Standing::Following => "following",

@@ -13,7 +13,7 @@ use polyport_storage::disk::Disk;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{AnyMachine, Options};
+use super::{Amnesia, AnyMachine, Options};
 use crate::raft::{Raft, Types};
 use crate::{Members, Role};
 
@@ -48,6 +48,10 @@ pub struct Status {
     pub members_index: u64,
     /// Whether a majority was heard of lately: writes can succeed and reads are fresh enough.
     pub in_quorum: bool,
+    /// Whether this node's disk was empty and it does not know yet what it had promised: it follows, and
+    /// its vote does not count. A majority of such voters is the end of a cluster, so no other disk may
+    /// be replaced until this has passed.
+    pub forgetful: bool,
     /// On the leader: whether it has applied something of its own term, and so everything that its
     /// predecessors acknowledged.
     pub established: bool,
@@ -140,6 +144,7 @@ pub(super) fn follow<D: Disk>(
     raft: &Raft<D, AnyMachine>,
     heard: Heard,
     shared: Shared,
+    amnesia: Arc<Amnesia>,
 ) -> watch::Receiver<Status> {
     let node = options.node;
     // Longer than an election, so that clients stay connected over a failover.
@@ -152,7 +157,8 @@ pub(super) fn follow<D: Disk>(
             let status = {
                 let metrics = metrics.borrow_and_update();
                 let status = read(node, &metrics, &heard, patience);
-                Status { in_quorum: catching_up.is_done(&metrics, status.in_quorum), ..status }
+                let in_quorum = catching_up.is_done(&metrics, status.in_quorum);
+                Status { in_quorum, forgetful: amnesia.is_set(), ..status }
             };
             let stranded = status.standing == Standing::Leading && !status.in_quorum;
             shared.stranded.store(stranded, Ordering::Release);
@@ -235,6 +241,7 @@ fn read(node: NodeId, metrics: &RaftMetrics<Types>, heard: &Heard, patience: Dur
         members_index: metrics.membership_config.log_id().map_or(0, |id| id.index),
         members,
         in_quorum,
+        forgetful: false,
         established: metrics.state == ServerState::Leader
             && metrics.last_applied.map(|id| id.leader_id.term) == Some(metrics.current_term),
         in_sync: in_sync(metrics, patience),
