@@ -69,12 +69,13 @@ class KafkaNode(Node):
     """A broker alone, with Kafka's properties on top of the quick ones."""
 
     port_names = ("kafka",)
-    number = 1
 
-    def __init__(self, properties=None, name="broker"):
+    def __init__(self, properties=None, name="broker", number=1):
         folder = RUNS / f"{time.strftime('%H%M%S')}-{os.getpid()}-{PEER}-{name}"
-        super().__init__(1, folder, {p: port_pool.free_port() for p in self.port_names})
+        super().__init__(number, folder, {p: port_pool.free_port() for p in self.port_names})
         self.properties = QUICK | (properties or {})
+        # The brokers of its cluster, itself among them; none if it is alone.
+        self.members = []
 
     @property
     def address(self):
@@ -131,7 +132,7 @@ class PolyportBroker(KafkaNode):
         port = {name: quoted(f"{HOST}:{number}") for name, number in self.ports.items()}
         lines = [
             f"data_dir = {quoted(self.data_folder())}",
-            "[node]", "id = 1", f"listen = {port['node']}",
+            "[node]", f"id = {self.number}", f"listen = {port['node']}",
             "[zookeeper]", f"listen = {port['client']}", "tick_time_ms = 200",
             "[admin]", f"listen = {port['admin']}",
             "[metrics]", f"listen = {port['metrics']}",
@@ -139,6 +140,12 @@ class PolyportBroker(KafkaNode):
             "[kafka.properties]",
             *(f"{quoted(key)} = {quoted(value)}" for key, value in self.properties.items()),
         ]
+        if self.members:
+            lines += ["[cluster]", 'secret = "e2e"']
+        for member in self.members:
+            lines += ["[[cluster.nodes]]", f"id = {member.number}",
+                      f"address = {quoted(f'{HOST}:' + str(member.ports['node']))}",
+                      f"zookeeper = {quoted(member.zookeeper)}"]
         (self.folder / "polyport.toml").write_text("\n".join(lines) + "\n")
 
     def arguments(self):
@@ -202,6 +209,14 @@ class ZookeeperBroker(RealBroker):
         if self.tree:
             self.tree.kill()
             self.tree.wait(10)
+
+
+def make_three(properties=None, name="three"):
+    """Three brokers that are a cluster, by their numbers."""
+    brokers = [PolyportBroker(properties, f"{name}-{n}", n) for n in (1, 2, 3)]
+    for broker in brokers:
+        broker.members = brokers
+    return {broker.number: broker for broker in brokers}
 
 
 def make_broker(properties=None, name="broker"):

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness.kafka import NOT_YET, PEER, make_broker
+from harness.kafka import NOT_YET, PEER, make_broker, make_three
 from harness.wait import until
 
 _numbers = itertools.count(1)
@@ -56,6 +56,31 @@ def start_broker():
         _brokers.append(broker)
         return broker.start().wait_ready()
     return start
+
+
+@pytest.fixture
+def start_three():
+    """Starts three brokers that are a cluster; they end with the test."""
+    if PEER != "polyport":
+        pytest.skip("three real brokers are not started")
+    running = []
+
+    def start(properties=None, name="three"):
+        brokers = make_three(properties, f"{next(_numbers)}-{name}")
+        running.extend(brokers.values())
+        for broker in brokers.values():
+            broker.start()
+        for broker in brokers.values():
+            broker.wait_ready()
+        addresses = ",".join(broker.address for broker in brokers.values())
+        admin = AdminClient({"bootstrap.servers": addresses})
+        until(lambda: len(admin.list_topics(timeout=10).brokers) == 3, 30, "three brokers")
+        return brokers
+
+    yield start
+    _brokers.extend(running)
+    for broker in running:
+        broker.kill()
 
 
 class Running:

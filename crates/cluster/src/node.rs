@@ -2,6 +2,7 @@
 
 mod amnesia;
 mod bootstrap;
+mod channels;
 mod purging;
 mod reconfigure;
 mod sending;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 pub(crate) use amnesia::Amnesia;
 pub(crate) use bootstrap::{decode_standing, standing_of};
+pub(crate) use channels::Channels;
 pub use reconfigure::ClusterError;
 pub(crate) use reconfigure::{Change, reconfigure};
 pub(crate) use status::{Heard, Shared};
@@ -146,6 +148,12 @@ trait Control: Send + Sync {
     ) -> BoxFuture<'_, Result<u64, ClusterError>>;
     fn peers(&self) -> Vec<Peer>;
     fn transfer(&self) -> BoxFuture<'_, ()>;
+    fn channels(&self) -> &Channels;
+    fn open_channel<'a>(
+        &'a self,
+        node: NodeId,
+        service: &'a str,
+    ) -> BoxFuture<'a, io::Result<Connection>>;
     fn content(&self) -> &OnceLock<Content>;
     fn backup(&self) -> BoxFuture<'_, io::Result<Backup>>;
     fn shutdown(&self) -> BoxFuture<'_, ()>;
@@ -297,6 +305,7 @@ impl Cluster {
             change: change.clone(),
             status: status.clone(),
             content: Arc::default(),
+            channels: Channels::default(),
         };
         tokio::spawn(observed::follow(status.clone(), observed.clone()));
         if !pristine && bootstrap::is_alone(&raft) {
@@ -394,6 +403,31 @@ impl Cluster {
         self.control.transfer().await;
     }
 
+    /// Hands other nodes' connections for a service above the cluster to `handler`, with the number
+    /// of the node that each comes from; until [`Cluster::end_channel`]. Whoever is not served finds
+    /// its connection closed.
+    pub fn serve_channel(
+        &self,
+        service: &str,
+        handler: impl Fn(NodeId, Connection) + Send + Sync + 'static,
+    ) {
+        self.control.channels().serve(service, Arc::new(handler));
+    }
+
+    /// Takes no more connections for a service.
+    pub fn end_channel(&self, service: &str) {
+        self.control.channels().end(service);
+    }
+
+    /// A connection to a service of another node, or of this one. It is over the node port, so both
+    /// sides know the cluster's secret. That the service is there shows in its first answer.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such member; see [`Transport::connect`] for others.
+    pub async fn open_channel(&self, node: NodeId, service: &str) -> io::Result<Connection> {
+        self.control.open_channel(node, service).await
+    }
+
     /// Stops taking part. What was acknowledged is on disk already.
     pub async fn shutdown(&self) {
         self.control.shutdown().await;
@@ -467,6 +501,18 @@ impl<T: Transport, D: Disk> Control for Core<T, D> {
 
     fn peers(&self) -> Vec<Peer> {
         status::peers(&self.raft)
+    }
+
+    fn channels(&self) -> &Channels {
+        &self.inbound.channels
+    }
+
+    fn open_channel<'a>(
+        &'a self,
+        node: NodeId,
+        service: &'a str,
+    ) -> BoxFuture<'a, io::Result<Connection>> {
+        Box::pin(self.dialer.open(node.0, service))
     }
 
     fn content(&self) -> &OnceLock<Content> {

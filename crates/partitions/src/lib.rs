@@ -5,6 +5,7 @@
 //! - [`Partition`]: appending, reading, waiting, offsets, roles.
 //! - [`replicas`]: who has what, and what follows from it. Pure.
 //! - [`FetchWaiter`]: a fetch that waits for records in many partitions at once.
+//! - [`fetching`]: what followers fetch, and what they do with the answers. Pure.
 //!
 //! # A produce request
 //! ```text
@@ -42,10 +43,11 @@
 //!   directory goes offline only when the disk fails.
 //!
 //! Deliberately absent: who decides which node leads (the protocol's metadata, in the tree), wire
-//! formats, sockets, the fetching of followers.
+//! formats, sockets.
 
 mod dir;
 pub mod error;
+pub mod fetching;
 mod observed;
 mod parallel;
 mod partition;

@@ -242,6 +242,11 @@ impl ReplicaSet {
     pub fn set_alive(&mut self, alive: impl Fn(BrokerId) -> bool, now: Millis) {
         for follower in &mut self.followers {
             follower.alive = alive(follower.id);
+            if !follower.alive {
+                // When it is back it may have less than it had.
+                follower.log_end = -1;
+                follower.caught_up = NEVER;
+            }
         }
         self.advance(now);
     }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use polyport_base::Clock;
 use polyport_config::{Config, KafkaListener, Loaded, Origin, Problem, Warning};
 use polyport_kafka::broker::{Broker, Settings};
-use polyport_kafka::metadata::config::{Configs, defs, remarks, with_one_replica};
+use polyport_kafka::metadata::config::{Configs, defs, remarks};
 use polyport_kafka::metadata::znode::Endpoint;
 use polyport_net::admission::Admission;
 use polyport_tree::replica::Replica;
@@ -194,7 +194,7 @@ fn settings(config: &Config, descriptors: Arc<Admission>) -> anyhow::Result<Sett
         false => kafka.log_dirs.clone(),
     };
     let broker_id = i32::try_from(id).context("kafka.broker_id")?;
-    let configs = Configs::new(broker_id, with_one_replica(kafka.properties.0.clone()));
+    let configs = Configs::new(broker_id, kafka.properties.0.clone());
     Ok(Settings {
         broker_id,
         log_dirs: log_dirs

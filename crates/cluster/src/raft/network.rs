@@ -42,12 +42,14 @@ pub(crate) enum Kind {
     Proposals = 4,
     Backup = 5,
     Restore = 6,
+    /// Frames of a service above the cluster, whose name follows.
+    Channel = 7,
 }
 
 impl Kind {
     pub(crate) fn from_u8(value: u8) -> Option<Self> {
-        use Kind::{Append, Backup, Proposals, Question, Restore, Snapshot};
-        [Append, Question, Snapshot, Proposals, Backup, Restore]
+        use Kind::{Append, Backup, Channel, Proposals, Question, Restore, Snapshot};
+        [Append, Question, Snapshot, Proposals, Backup, Restore, Channel]
             .into_iter()
             .find(|kind| *kind as u8 == value)
     }
@@ -103,10 +105,27 @@ impl<T, D: Disk> Dialer<T, D> {
 impl<T: Transport, D: Disk> Dialer<T, D> {
     /// Connects and says what for.
     pub(crate) async fn dial(&self, address: &str, kind: Kind) -> io::Result<Connection> {
+        self.dial_for(address, kind, "").await
+    }
+
+    /// Connects for a service above the cluster.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such member.
+    pub(crate) async fn open(&self, node: u64, service: &str) -> io::Result<Connection> {
+        let address = self.shared.addresses.read().get(&node).cloned();
+        let address = address.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("node {node} is not a member"))
+        })?;
+        self.dial_for(&address, Kind::Channel, service).await
+    }
+
+    async fn dial_for(&self, address: &str, kind: Kind, service: &str) -> io::Result<Connection> {
         let connection = self.transport.connect(address).await?;
-        let mut hello = Vec::with_capacity(9);
+        let mut hello = Vec::with_capacity(9 + service.len());
         hello.put_u8(kind as u8);
         hello.put_u64(self.node);
+        hello.put_slice(service.as_bytes());
         connection.sender.send(hello.into()).await.map_err(|_| closed())?;
         Ok(connection)
     }

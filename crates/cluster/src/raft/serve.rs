@@ -23,7 +23,7 @@ use super::state_machine::SnapshotFile;
 use super::{Proposal, Raft, Refused, Types, codec};
 use crate::StateMachine;
 use crate::content::Content;
-use crate::node::{Amnesia, Change, Heard, OnNote, Status, reconfigure, standing_of};
+use crate::node::{Amnesia, Change, Channels, Heard, OnNote, Status, reconfigure, standing_of};
 use crate::operator;
 use crate::proposals::frame;
 use crate::transport::{Connection, closed};
@@ -40,6 +40,7 @@ pub(crate) struct Inbound<D: Disk, S: StateMachine> {
     pub(crate) change: Change,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) content: Arc<OnceLock<Content>>,
+    pub(crate) channels: Channels,
 }
 
 impl<D: Disk, S: StateMachine> Clone for Inbound<D, S> {
@@ -54,6 +55,7 @@ impl<D: Disk, S: StateMachine> Clone for Inbound<D, S> {
             change: self.change.clone(),
             status: self.status.clone(),
             content: self.content.clone(),
+            channels: self.channels.clone(),
         }
     }
 }
@@ -81,6 +83,7 @@ pub(crate) async fn serve<D: Disk, S: StateMachine>(
         Some(Kind::Backup) => operators::backup(&inbound, connection).await,
         Some(Kind::Restore) => operators::restore(&inbound, connection).await,
         Some(Kind::Proposals) => proposals(&inbound, from, connection).await,
+        Some(Kind::Channel) => inbound.channels.take(cursor.rest(), from, connection),
         None => Err(malformed("unknown kind of connection: is the other node newer?")),
     }
 }

@@ -29,7 +29,7 @@ pub struct Connection {
 
 impl Connection {
     /// Whether, as far as is known here, both halves still are there.
-    pub(crate) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         !self.sender.is_closed() && !self.receiver.is_closed()
     }
 }

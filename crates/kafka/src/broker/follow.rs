@@ -8,6 +8,7 @@ use polyport_log::checkpoint::partition_metadata::TopicId as LogTopicId;
 use polyport_partitions::{CreateError, PartitionState};
 
 use super::Broker;
+use super::fetchers::Place;
 use super::topic_view::ImageView;
 use crate::metadata::TopicId;
 use crate::metadata::image::{Image, Partition, Subscription, Topic, Update};
@@ -46,11 +47,15 @@ impl Broker {
         }
         for (topic, number) in &update.changes.partitions {
             let of = TopicPartition { topic: topic.to_string(), partition: *number };
+            self.leave_replaced(update, &of);
             match image.topic(topic).and_then(|found| Some((found, found.partition(*number)?))) {
                 Some((found, partition)) if self.is_ours(partition) => {
                     self.keep(image, &of, found, partition);
                 }
-                _ => self.delete(&of),
+                _ => {
+                    self.unfollow(&update.before, &of);
+                    self.delete(&of);
+                }
             }
             if matches!(&**topic, CONSUMER_OFFSETS | TRANSACTION_STATE) {
                 self.coordinate(&of, image.partition(topic, *number));
@@ -75,8 +80,14 @@ impl Broker {
         }
         if !update.changes.brokers.is_empty() {
             let now = self.clock.now();
+            let life = |image: &Image, id| image.brokers().get(&id).map(|broker| broker.epoch);
+            let changed = &update.changes.brokers;
             for partition in self.store.partitions() {
-                partition.set_alive(|broker| image.is_alive(broker), now);
+                // One that is back already was away nevertheless.
+                let stayed =
+                    |id| !changed.contains(&id) || life(&update.before, id) == life(image, id);
+                partition.set_alive(|id| image.is_alive(id) && stayed(id), now);
+                partition.set_alive(|id| image.is_alive(id), now);
             }
         }
     }
@@ -122,9 +133,39 @@ impl Broker {
             replicas: partition.replicas.to_vec(),
             isr: state.isr.to_vec(),
         };
-        if let Err(error) = found.set_state(&said, self.clock.now()) {
-            let (topic, partition) = (&of.topic, of.partition);
-            tracing::error!(topic, partition, %error, "the partition cannot be led or followed");
+        let now = self.clock.now();
+        match found.set_state(&said, now) {
+            Ok(_) => found.set_alive(|broker| image.is_alive(broker), now),
+            Err(error) => {
+                let (topic, partition) = (&of.topic, of.partition);
+                tracing::error!(topic, partition, %error, "the partition cannot be led or followed");
+            }
+        }
+        let leader = said.leader.filter(|leader| *leader != self.settings.broker_id);
+        let place = Place { topic: topic.name.clone(), id: topic.id, partition: of.partition };
+        self.fetchers.set(&place, leader.map(|leader| (leader, state.leader_epoch)));
+    }
+
+    /// The partition's topic gave way to another of the same name: nothing that was known of it means
+    /// anything, not even its leader epoch.
+    fn leave_replaced(&self, update: &Update, of: &TopicPartition) {
+        let id = |image: &Image| image.topic(&of.topic).map(|topic| topic.id);
+        let (before, after) = (id(&update.before), id(&update.after));
+        if before.is_none() || before == after {
+            return;
+        }
+        self.unfollow(&update.before, of);
+        match &*of.topic {
+            CONSUMER_OFFSETS => self.groups.forget(of.partition),
+            TRANSACTION_STATE => self.transactions.forget(of.partition),
+            _ => {}
+        }
+    }
+
+    fn unfollow(&self, before: &Image, of: &TopicPartition) {
+        if let Some(topic) = before.topic(&of.topic) {
+            let place = Place { topic: topic.name.clone(), id: topic.id, partition: of.partition };
+            self.fetchers.set(&place, None);
         }
     }
 
@@ -148,7 +189,9 @@ impl Broker {
                 self.transactions.lead(of.partition, state.leader_epoch, Arc::new(found));
             }
             _ => {
-                let epoch = state.map_or(i32::MAX, |state| state.leader_epoch);
+                // Of what is gone nothing is known, and nothing to be told apart from.
+                let Some(state) = state else { return };
+                let epoch = state.leader_epoch;
                 match groups {
                     true => self.groups.resign(of.partition, epoch),
                     false => self.transactions.resign(of.partition, epoch),

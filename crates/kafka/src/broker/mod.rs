@@ -1,13 +1,16 @@
 //! A broker: everything that one node's Kafka consists of, from its start to its stop.
 
+mod fetchers;
 mod follow;
 mod isr;
+pub mod peers;
 mod settings;
 mod start;
 mod stats;
 mod topic_view;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use polyport_base::Clock;
 use polyport_kafka_codec::ErrorCode;
@@ -16,6 +19,9 @@ use polyport_storage::OsDisk;
 use polyport_tree::client::Client;
 use tokio::sync::watch;
 
+use fetchers::Fetchers;
+pub(crate) use peers::SERVICE;
+pub use peers::{PeerError, Peers};
 pub use settings::Settings;
 pub use start::StartError;
 pub use stats::{Level, RequestStats, Requests, Stats, TopicStats};
@@ -25,6 +31,7 @@ use crate::metadata::broker::Registration;
 use crate::metadata::config::Alterations;
 use crate::metadata::controller::Controller;
 use crate::metadata::image::Images;
+use crate::metadata::leaders::Leaders;
 use crate::metadata::topics::{TopicError, Topics};
 use crate::server::FetchSessions;
 use crate::transaction::TransactionCoordinator;
@@ -37,23 +44,9 @@ pub(crate) fn draw() -> i32 {
     i32::from_le_bytes(bytes)
 }
 
-/// How many replicas a partition may have: followers do not fetch from leaders yet, so that more would
-/// be promises that nothing keeps.
-const REPLICAS: usize = 1;
-
-/// Refuses what would need more replicas than there can be.
-///
-/// # Errors
-/// `InvalidReplicationFactor`.
-pub(crate) fn check_replicas(wanted: usize) -> Result<(), TopicError> {
-    match wanted <= REPLICAS {
-        true => Ok(()),
-        false => Err(TopicError::InvalidReplicationFactor(format!(
-            "Replication factor: {wanted} larger than what Polyport keeps so far: {REPLICAS} (records \
-             are not replicated between nodes yet)"
-        ))),
-    }
-}
+/// For so long after its start a broker takes members of the cluster without a broker for nodes that
+/// are starting too: an internal topic that is made gets a replica on each of them.
+const OTHERS_START: Duration = Duration::from_secs(20);
 
 /// One node's Kafka.
 pub struct Broker {
@@ -64,6 +57,10 @@ pub struct Broker {
     pub(crate) images: Images,
     pub(crate) topics: Topics,
     pub(crate) alterations: Alterations,
+    pub(crate) leaders: Leaders,
+    peers: Peers,
+    fetchers: Fetchers,
+    began: Instant,
     pub(crate) groups: Coordinator,
     pub(crate) transactions: TransactionCoordinator,
     pub(crate) fetch_sessions: FetchSessions,
@@ -129,7 +126,17 @@ impl Broker {
     /// # Errors
     /// See [`TopicError`].
     pub(crate) async fn ensure(&self, topic: &str) -> Result<(), TopicError> {
-        self.topics.ensure(topic, REPLICAS).await
+        self.topics.ensure(topic, self.nodes()).await
+    }
+
+    /// How many nodes there are for replicas of what the broker makes by itself.
+    fn nodes(&self) -> usize {
+        let living = self.images.current().brokers().len();
+        if self.began.elapsed() > OTHERS_START {
+            return living;
+        }
+        let members = self.client.replica().cluster().status().borrow().members.len();
+        living.max(members)
     }
 
     fn flag(&self, name: &str) -> bool {
@@ -149,6 +156,11 @@ impl Broker {
     /// What this node knows of the cluster.
     pub fn image(&self) -> Arc<crate::metadata::image::Image> {
         self.images.current()
+    }
+
+    /// The other brokers.
+    pub fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// What is counted; [`Broker::metrics`] has it with names.

@@ -13,6 +13,13 @@ use crate::metadata::image::Image;
 use crate::metadata::znode::{BrokerZnode, Endpoint};
 use crate::transaction::TransactionConfig;
 
+/// A broker's session is held within the process, and no garbage collector stops that for seconds: so
+/// it need not be as long as Kafka's 18 seconds, for all of which the dead one's partitions would have
+/// no leader.
+const SILENCE: Duration = Duration::from_millis(1500);
+/// Sessions are looked at four times a second.
+const SHORTEST_SILENCE: Duration = Duration::from_millis(500);
+
 /// A broker's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -86,6 +93,28 @@ impl Settings {
                 .millis("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
             append_timeout: self.millis("request.timeout.ms"),
         }
+    }
+
+    /// How followers fetch.
+    pub(super) fn fetchers(&self) -> super::fetchers::Settings {
+        let bytes = |name| i32::try_from(self.number(name)).unwrap_or(i32::MAX);
+        super::fetchers::Settings {
+            broker: self.broker_id,
+            fetchers: self.size("num.replica.fetchers").max(1),
+            backoff_ms: self.number("replica.fetch.backoff.ms"),
+            max_wait: self.millis("replica.fetch.wait.max.ms"),
+            min_bytes: bytes("replica.fetch.min.bytes"),
+            partition_max_bytes: bytes("replica.fetch.max.bytes"),
+            max_bytes: bytes("replica.fetch.response.max.bytes"),
+            patience: self.millis("replica.socket.timeout.ms"),
+        }
+    }
+
+    /// How long the broker may be silent before it counts as dead: its session's timeout.
+    ///
+    /// `zookeeper.session.timeout.ms` if that is shorter than [`SILENCE`].
+    pub(super) fn session_timeout(&self) -> Duration {
+        self.millis("zookeeper.session.timeout.ms").clamp(SHORTEST_SILENCE, SILENCE)
     }
 
     /// How the partitions are kept.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use polyport_base::Clock;
@@ -13,12 +13,13 @@ use polyport_tree::replica::Replica;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::{Broker, Settings, Stats, follow, isr};
+use super::{Broker, Fetchers, Peers, Settings, Stats, follow, isr};
 use crate::group::Coordinator;
 use crate::metadata::broker::{self, RegisterError, Registration};
 use crate::metadata::config::Alterations;
 use crate::metadata::controller::{self, Controller};
 use crate::metadata::image::{Image, Images};
+use crate::metadata::leaders::Leaders;
 use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE, Topics};
 use crate::server::FetchSessions;
 use crate::transaction::TransactionCoordinator;
@@ -59,7 +60,8 @@ impl Broker {
         replica: Replica,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StartError> {
-        let session_timeout = settings.millis("zookeeper.session.timeout.ms");
+        let began = Instant::now();
+        let session_timeout = settings.session_timeout();
         let options = Options { session_timeout, ..Options::default() };
         let client = Client::open(replica, options).await?;
         let cluster_id = broker::prepare(&client).await?;
@@ -82,7 +84,15 @@ impl Broker {
         let elects = controller::Settings { broker: id, unclean };
         let controller = Controller::start(client.clone(), images.clone(), elects, clock.clone());
         let changes = images.subscribe();
+        let patience = settings.millis("request.timeout.ms");
+        let peers = Peers::new(client.clone(), id, patience);
+        let fetchers =
+            Fetchers::new(settings.fetchers(), store.clone(), peers.clone(), clock.clone());
         let broker = Arc::new(Self {
+            leaders: Leaders::new(client.clone(), images.clone()),
+            peers,
+            fetchers,
+            began,
             fetch_sessions: FetchSessions::new(
                 settings.size("max.incremental.fetch.session.cache.slots"),
             ),
@@ -102,6 +112,7 @@ impl Broker {
             running: Mutex::new(None),
         });
         broker.tell_strays(&image);
+        broker.serve_peers();
         let tasks = Tasks(vec![
             tokio::spawn(follow::follow(broker.clone(), changes)).abort_handle(),
             tokio::spawn(isr::keep(broker.clone())).abort_handle(),
@@ -137,6 +148,8 @@ impl Broker {
         if finished.await.is_err() {
             tracing::warn!("Kafka's connections with requests in progress are cut off");
         }
+        self.refuse_peers();
+        self.fetchers.stop();
         self.running.lock().take();
         if let Err(error) = self.client.clone().close().await {
             tracing::warn!(%error, "the broker's session could not be closed: it expires");

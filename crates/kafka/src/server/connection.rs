@@ -14,6 +14,7 @@ use bytes::BytesMut;
 use polyport_kafka_codec::{DecodeError, EncodeError};
 use polyport_net::stream::Stream;
 use tokio::io::AsyncReadExt;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::dispatch::Handled;
@@ -52,6 +53,35 @@ pub(super) struct Client {
     pub(super) address: SocketAddr,
     /// Name of the listener that the client came in by.
     pub(super) listener: Arc<str>,
+    /// By which door it came in.
+    pub(super) peer: Peer,
+}
+
+/// By which door somebody came in.
+#[derive(Clone, Debug)]
+pub(super) enum Peer {
+    /// A listener.
+    Client,
+    /// The node port: another broker, which has shown that it knows the cluster's secret.
+    Broker {
+        /// Told when it wants its answer now.
+        hurry: Arc<Notify>,
+    },
+}
+
+impl Client {
+    /// Whether it is another broker.
+    pub(super) fn is_broker(&self) -> bool {
+        matches!(self.peer, Peer::Broker { .. })
+    }
+
+    /// Returns when it wants the answer to its request now; clients wait for as long as they said.
+    pub(super) async fn hurries(&self) {
+        match &self.peer {
+            Peer::Broker { hurry, .. } => hurry.notified().await,
+            Peer::Client => std::future::pending().await,
+        }
+    }
 }
 
 /// An answer that comes later.

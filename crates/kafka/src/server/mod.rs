@@ -6,6 +6,7 @@ mod error;
 mod fetch_session;
 mod frames;
 mod handler;
+mod peer;
 mod response;
 mod served;
 
@@ -22,7 +23,7 @@ use tokio::net::TcpStream;
 pub(crate) use fetch_session::FetchSessions;
 
 use crate::broker::Broker;
-use connection::Client;
+use connection::{Client, Peer};
 
 impl Broker {
     /// Listens and serves until the broker is drained. `listener`: the name it is advertised by.
@@ -68,6 +69,6 @@ async fn serve(
     _places: Places,
 ) {
     let _open = broker.stats.connected();
-    let client = Client { address, listener };
+    let client = Client { address, listener, peer: Peer::Client };
     connection::serve(broker, Stream::Plain(stream), client).await;
 }

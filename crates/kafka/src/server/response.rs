@@ -22,6 +22,16 @@ pub enum Piece {
     File(FileRange<OsFile>),
 }
 
+impl Piece {
+    /// How many bytes it is.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::File(range) => range.len as usize,
+        }
+    }
+}
+
 /// A whole answer, its length in front.
 #[derive(Debug, Default)]
 pub struct Response(pub Vec<Piece>);

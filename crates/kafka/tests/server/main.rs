@@ -4,4 +4,5 @@
 
 mod node;
 mod records;
+mod replication;
 mod versions;

@@ -13,6 +13,7 @@ use polyport_cluster::transport::Secret;
 use polyport_cluster::{Cluster, Member, Members, Proposals};
 use polyport_kafka::broker::{Broker, Settings};
 use polyport_kafka::metadata::config::Configs;
+use polyport_kafka::metadata::image::Image;
 use polyport_kafka::metadata::znode::Endpoint;
 use polyport_kafka_codec::{Message, Reader, Request, Uuid, frame, header};
 use polyport_net::admission::Admission;
@@ -36,36 +37,73 @@ impl Drop for Directory {
     }
 }
 
-/// A node alone with a broker on it.
+/// A node with a broker on it.
 pub struct Node {
     pub broker: Arc<Broker>,
     pub port: u16,
     cluster: Cluster,
-    _dir: Directory,
+    _dir: Arc<Directory>,
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> =
+        (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+/// Another number for each node of this process.
+fn number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn directory() -> Arc<Directory> {
+    let name = format!("polyport-kafka-server-{}-{}", std::process::id(), number());
+    let dir = Directory(std::env::temp_dir().join(name));
+    std::fs::create_dir_all(&dir.0).unwrap();
+    Arc::new(dir)
 }
 
 impl Node {
+    /// One alone.
     pub async fn start() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("polyport-kafka-server-{}-{number}", std::process::id());
-        let dir = Directory(std::env::temp_dir().join(name));
-        std::fs::create_dir_all(&dir.0).unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let node_port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let address = format!("127.0.0.1:{node_port}");
-        let members = Members::from([(NodeId(1), Member::voter(address.clone()))]);
+        Self::start_one(1, &free_ports(1), directory(), &[]).await
+    }
+
+    /// Three that are a cluster.
+    pub async fn start_three(settings: &[(&str, &str)]) -> [Self; 3] {
+        let (ports, dir) = (free_ports(3), directory());
+        let start = |id| Self::start_one(id, &ports, dir.clone(), settings);
+        let (one, two, three) = tokio::join!(start(1), start(2), start(3));
+        let nodes = [one, two, three];
+        for node in &nodes {
+            node.until(|image| image.brokers().len() == 3).await;
+        }
+        nodes
+    }
+
+    async fn start_one(
+        id: u64,
+        ports: &[u16],
+        dir: Arc<Directory>,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let home = dir.0.join(id.to_string());
+        let member = |(at, port): (usize, &u16)| {
+            (NodeId(at as u64 + 1), Member::voter(format!("127.0.0.1:{port}")))
+        };
+        let members: Members = ports.iter().enumerate().map(member).collect();
         let (clock, proposals) = (Arc::new(SystemClock), Proposals::new());
         let tree = Unstarted::new(
-            replica::Settings::new(NodeId(1)),
+            replica::Settings::new(NodeId(id)),
             clock.clone(),
             proposals.clone(),
-            number,
+            number(),
         );
+        let listen = format!("127.0.0.1:{}", ports[id as usize - 1]);
         let cluster = Cluster::start_tcp(
-            Options::new(NodeId(1), members, &dir.0.join("tree")),
-            &address,
+            Options::new(NodeId(id), members, &home.join("tree")),
+            &listen,
             Secret::new("of a test"),
             tree.state_machine(),
             proposals,
@@ -74,20 +112,42 @@ impl Node {
         );
         let cluster = in_time(cluster).await.unwrap();
         let replica = tree.start(cluster.clone());
-        let file =
-            [("offsets.topic.num.partitions", "2"), ("group.initial.rebalance.delay.ms", "0")];
-        let file = file.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let mut file: std::collections::BTreeMap<_, _> =
+            [("offsets.topic.num.partitions", "2"), ("group.initial.rebalance.delay.ms", "0")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into();
+        file.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let settings = Settings {
-            broker_id: 1,
-            log_dirs: vec![dir.0.join("kafka")],
+            // Not the node's number: nobody may take one for the other.
+            broker_id: 10 + id as i32,
+            log_dirs: vec![home.join("kafka")],
             advertised: vec![Endpoint::plaintext("127.0.0.1", 9092)],
-            configs: Configs::new(1, file).unwrap(),
+            configs: Configs::new(10 + id as i32, file).unwrap(),
             descriptors: Admission::new(0, 0),
             drain_timeout: Duration::from_secs(5),
         };
         let broker = in_time(Broker::start(settings, replica, clock)).await.unwrap();
         let port = broker.listen("PLAINTEXT", "127.0.0.1:0").await.unwrap().port();
         Self { broker, port, cluster, _dir: dir }
+    }
+
+    /// The first image of which something holds.
+    pub async fn until(&self, holds: impl Fn(&Image) -> bool) -> Arc<Image> {
+        in_time(async {
+            loop {
+                let image = self.broker.image();
+                if holds(&image) {
+                    return image;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+    }
+
+    /// Takes the node away from the others without a word.
+    pub async fn vanish(&self) {
+        in_time(self.cluster.shutdown()).await;
     }
 
     pub async fn connect(&self) -> Connection {

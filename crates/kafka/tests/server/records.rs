@@ -60,13 +60,13 @@ pub async fn create(connection: &mut Connection, topic: &str) {
     assert_eq!(response.topics[0].error_code, 0, "{response:?}");
 }
 
-fn outcome(response: &ProduceResponse) -> (i16, i64) {
+pub fn outcome(response: &ProduceResponse) -> (i16, i64) {
     let partition = &response.responses[0].partition_responses[0];
     (partition.error_code, partition.base_offset)
 }
 
 /// Values of a partition's records.
-fn values(response: &FetchResponse) -> Vec<Vec<u8>> {
+pub fn values(response: &FetchResponse) -> Vec<Vec<u8>> {
     let partition = &response.responses[0].partitions[0];
     assert_eq!(partition.error_code, 0);
     let records = partition.records.as_ref().unwrap().bytes().unwrap().clone();

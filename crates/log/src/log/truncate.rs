@@ -20,6 +20,8 @@ impl<D: Disk> Log<D> {
     pub fn truncate_to(&mut self, offset: i64, now: Millis) -> Result<bool, LogError> {
         self.usable()?;
         if offset >= self.log_end {
+            // A leader that appended nothing before another was elected: nobody else knows its epoch.
+            self.epochs.truncate_end(self.log_end).map_err(|error| self.poisoned(error))?;
             return Ok(false);
         }
         if offset < self.segments[0].base || offset <= self.log_start {

@@ -9,6 +9,7 @@ use polyport_storage::Disk;
 use super::Partition;
 use super::core::{Core, Leading};
 use crate::error::{ProduceError, Refused};
+use crate::fetching::Ends;
 use crate::wait::fetch::Progress;
 
 /// What a leader says beside its records.
@@ -59,13 +60,27 @@ impl<D: Disk> Partition<D> {
         Ok(appended)
     }
 
-    /// Removes records of this offset and later ones, durably. Blocks for as long as the disk takes.
+    /// How the log is, for fetching; `None` if this broker does not follow.
+    pub fn followed(&self) -> Option<Ends> {
+        let core = self.core.read();
+        let log = core.usable(&self.dir).ok()?;
+        let (start, end) = (log.log_start_offset(), log.log_end_offset());
+        matches!(core.leading, Leading::No).then(|| Ends {
+            start,
+            end,
+            last_epoch: log.latest_epoch(),
+        })
+    }
+
+    /// Removes records of this offset and later ones, durably, because the leader of an epoch has
+    /// others. Blocks for as long as the disk takes.
     ///
     /// # Errors
-    /// `NotLeader` is never answered: leaders do not truncate, which is `FencedEpoch`. `Storage`,
-    /// `Gone`.
-    pub fn truncate(&self, offset: i64, now: Millis) -> Result<(), Refused> {
-        self.shorten(|log_dir, of, log| log_dir.truncate(of, log, offset, now).map(|_| ()))
+    /// `FencedEpoch` if another leader is followed by now, or this broker leads; `Storage`, `Gone`.
+    pub fn truncate(&self, offset: i64, leader_epoch: i32, now: Millis) -> Result<(), Refused> {
+        self.shorten(leader_epoch, |log_dir, of, log| {
+            log_dir.truncate(of, log, offset, now).map(|_| ())
+        })
     }
 
     /// Empties the log and lets it begin at this offset, durably: the leader has nothing that this one
@@ -73,12 +88,13 @@ impl<D: Disk> Partition<D> {
     ///
     /// # Errors
     /// As `truncate`.
-    pub fn restart_at(&self, offset: i64, now: Millis) -> Result<(), Refused> {
-        self.shorten(|log_dir, of, log| log_dir.restart_at(of, log, offset, now))
+    pub fn restart_at(&self, offset: i64, leader_epoch: i32, now: Millis) -> Result<(), Refused> {
+        self.shorten(leader_epoch, |log_dir, of, log| log_dir.restart_at(of, log, offset, now))
     }
 
     fn shorten(
         &self,
+        leader_epoch: i32,
         shorten: impl FnOnce(
             &mut polyport_log::LogDir<D>,
             &polyport_log::TopicPartition,
@@ -88,7 +104,8 @@ impl<D: Disk> Partition<D> {
         let _one = self.flushing.lock();
         let mut core = self.core.write();
         core.usable(&self.dir)?;
-        if matches!(core.leading, Leading::Yes(_)) {
+        // What a leader had that is none any more may be less than what its successor has.
+        if leader_epoch != core.leader_epoch || !matches!(core.leading, Leading::No) {
             return Err(Refused::FencedEpoch);
         }
         core.truncations += 1;

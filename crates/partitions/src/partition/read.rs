@@ -83,15 +83,22 @@ impl<D: Disk> Partition<D> {
         let log = core.usable(&self.dir)?;
         core.check_asker(read.leader_epoch, read.only_leader)?;
         let log_end_offset = log.log_end_offset();
-        let mut max_bytes = read.max_bytes;
-        let mut diverging = None;
-        if let Some(epoch) = read.last_fetched_epoch {
-            diverging = core.diverges(epoch, read.offset)?;
-            if diverging.is_some() {
-                max_bytes = 0;
-            }
+        if let Some(epoch) = read.last_fetched_epoch
+            && let diverging @ Some(_) = core.diverges(epoch, read.offset)?
+        {
+            // Not read: the offset may be beyond this log's end.
+            let fetched = Fetched {
+                range: None,
+                base_offset: read.offset,
+                log_start_offset: log.log_start_offset(),
+                high_watermark: log.high_watermark(),
+                last_stable_offset: log.last_stable_offset(),
+                aborted: Vec::new(),
+            };
+            return Ok(ReadAnswer { fetched, log_end_offset, diverging });
         }
-        let at_least_one = read.at_least_one && diverging.is_none();
+        let Read { max_bytes, at_least_one, .. } = *read;
+        let diverging = None;
         let planned = log.plan_read(read.offset, max_bytes, at_least_one, read.isolation);
         // Old records may have to come from the disk: nobody waits for that.
         let later = match planned {

@@ -131,6 +131,14 @@ impl<D: Disk> Partition<D> {
         fetched?
     }
 
+    /// Everything below is on all in-sync replicas, as far as this broker knows.
+    ///
+    /// # Errors
+    /// `Storage`, `Gone`.
+    pub fn high_watermark(&self) -> Result<i64, Refused> {
+        self.with_log(polyport_log::Log::high_watermark)
+    }
+
     /// A change of the in-sync replicas that is due because time has passed, if this broker leads.
     pub fn propose_isr(&self, now: Millis) -> Option<IsrProposal> {
         let alone = self.core.read().replicas().is_none_or(|set| set.followers().is_empty());

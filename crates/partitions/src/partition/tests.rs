@@ -5,6 +5,7 @@ use polyport_log::producer::ProducerError;
 use polyport_log::{AppendError, Isolation, OffsetOutOfRange};
 use polyport_storage::{Fault, SimDisk};
 
+use crate::fetching::Ends;
 use crate::testing::{
     ID, NOW, alone, append, batch, config, consume, end_transaction, led, of, store, transactional,
     values_in, with_log,
@@ -290,11 +291,14 @@ fn a_follower_takes_the_leaders_records_and_watermark() {
     follower.append_as_follower(&bytes, said, NOW).unwrap().unwrap();
     let status = follower.status().unwrap();
     assert_eq!((status.high_watermark, status.log_end_offset), (1, 2));
-    follower.truncate(1, NOW).unwrap();
+    assert_eq!(follower.truncate(1, 1, NOW), Err(Refused::FencedEpoch));
+    follower.truncate(1, 0, NOW).unwrap();
     assert_eq!(follower.status().unwrap().log_end_offset, 1);
-    follower.restart_at(40, NOW).unwrap();
+    let ends = Ends { start: 0, end: 1, last_epoch: Some(0) };
+    assert_eq!((follower.followed(), leader.followed()), (Some(ends), None));
+    follower.restart_at(40, 0, NOW).unwrap();
     assert_eq!(follower.status().unwrap().log_start_offset, 40);
-    assert_eq!(leader.truncate(1, NOW), Err(Refused::FencedEpoch));
+    assert_eq!(leader.truncate(1, 0, NOW), Err(Refused::FencedEpoch));
 }
 
 #[test]
@@ -313,6 +317,8 @@ fn a_follower_that_went_another_way_is_told_where() {
     assert_eq!(ask(5, 2), (None, false));
     assert_eq!(ask(0, 2), (Some((0, 1)), false));
     assert_eq!(ask(3, 1), (Some((0, 1)), false));
+    // Also if it has more.
+    assert_eq!(ask(0, 9), (Some((0, 1)), false));
 }
 
 #[tokio::test]

@@ -69,11 +69,12 @@ async fn serve(
     replica.keep_alive(session, touch.clone());
     *shared.current.lock() = Some(connection.clone());
     shared.session.send_replace(session);
-    let half_tick = (replica.settings().tick / 2).max(Duration::from_millis(10));
+    let often = shared.options.session_timeout / 8;
+    let every = (replica.settings().tick / 2).min(often).max(Duration::from_millis(10));
     loop {
         tokio::select! {
             ended = connection.ended() => return ended,
-            () = tokio::time::sleep(half_tick) => touch.set(),
+            () = tokio::time::sleep(every) => touch.set(),
         }
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use polyport_base::NodeId;
 use tokio::sync::{Notify, Semaphore, watch as latest};
 
 pub use connection::{Done, Written};
@@ -216,6 +217,14 @@ impl Client {
         let known = machine.sessions().get(&owner);
         (owner as u64 >> 56) as i64 == node & 0xff
             && known.is_some_and(|s| machine.origin_by_id(s.attachment.origin).is_none())
+    }
+
+    /// The node whose process a session is attached to; `None` if there is no such session, or the
+    /// node has another process by now.
+    pub fn node_of(&self, session: SessionId) -> Option<NodeId> {
+        let machine = self.shared().replica.read();
+        let origin = machine.sessions().get(&session)?.attachment.origin;
+        machine.node_by_origin(origin).map(NodeId)
     }
 
     /// Ends the session: its ephemerals go at once.

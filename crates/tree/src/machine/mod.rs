@@ -178,6 +178,11 @@ impl Machine {
         self.origins.by_id(id)
     }
 
+    /// The node whose current incarnation this is.
+    pub fn node_by_origin(&self, id: u64) -> Option<u64> {
+        self.origins.iter().find(|(_, origin)| origin.id == id).map(|(node, _)| node)
+    }
+
     /// Paths of a session's ephemerals that begin with `prefix`.
     pub fn ephemerals(&self, session: SessionId, prefix: &str) -> Vec<String> {
         let of = |session: &Session| {

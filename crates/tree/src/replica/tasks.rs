@@ -17,13 +17,17 @@ pub(super) fn spawn(shared: Arc<Shared>, cluster: Cluster) {
     tokio::spawn(snapshot(shared, cluster));
 }
 
+/// The longest time between two looks at the sessions.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// Whether this node leads a majority and has everything that was acknowledged before.
 fn leads(status: &Status) -> bool {
     status.standing == Standing::Leading && status.in_quorum && status.established
 }
 
 async fn expire(shared: Arc<Shared>, cluster: Cluster, proposals: Proposals) {
-    let half_tick = (shared.settings.tick / 2).max(Duration::from_millis(10));
+    // This node's own services have sessions that are shorter than a tick.
+    let half_tick = (shared.settings.tick / 2).clamp(Duration::from_millis(10), LOOK);
     loop {
         tokio::time::sleep(half_tick).await;
         let began = proposals.began();

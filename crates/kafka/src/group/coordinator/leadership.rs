@@ -42,13 +42,21 @@ impl Coordinator {
         self.enter(&self.slot(partition), leader_epoch, State::Absent);
     }
 
+    /// The partition's topic is gone. One of the same name that is made later begins anew, with leader
+    /// epochs too.
+    pub fn forget(&self, partition: i32) {
+        self.slot(partition).forget(|before| self.end(before));
+    }
+
     /// Ends what was there before: those who wait are sent to the new leader.
     fn enter(&self, slot: &Slot, leader_epoch: i32, state: State) -> bool {
-        slot.enter(leader_epoch, state, |before| {
-            if let State::Active(mut active) = before {
-                active.run(&self.inner, Shard::on_unloaded);
-            }
-        })
+        slot.enter(leader_epoch, state, |before| self.end(before))
+    }
+
+    fn end(&self, before: State) {
+        if let State::Active(mut active) = before {
+            active.run(&self.inner, Shard::on_unloaded);
+        }
     }
 
     fn read(&self, log: &dyn InternalLog) -> Result<Shard, ReadFailed> {

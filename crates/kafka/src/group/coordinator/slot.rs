@@ -148,6 +148,12 @@ impl Slot {
         true
     }
 
+    /// Nothing has been heard of the partition. The state before is handed to `end`.
+    pub(super) fn forget(&self, end: impl FnOnce(State)) {
+        let before = std::mem::replace(&mut *self.state.lock(), (State::Absent, -1));
+        end(before.0);
+    }
+
     /// Replaces the state of the leader of this epoch, if it is still that.
     pub(super) fn advance(&self, epoch: i32, make: impl FnOnce() -> State) -> bool {
         let mut slot = self.state.lock();

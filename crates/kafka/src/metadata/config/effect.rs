@@ -26,7 +26,6 @@ pub const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("connections.max.reauth.ms", "nobody authenticates yet"),
     ("controlled.shutdown.enable", "a stop always hands leadership over"),
     ("create.topic.policy.class.name", "there are no plug-ins in Java"),
-    ("default.replication.factor", "records are kept on one node so far: one replica is made"),
     ("delete.records.purgatory.purge.interval.requests", "waiting requests cost nothing"),
     ("fetch.purgatory.purge.interval.requests", "waiting requests cost nothing"),
     ("group.coordinator.rebalance.protocols", "both are served"),
@@ -53,7 +52,6 @@ pub const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("offsets.commit.required.acks", "commits wait for all replicas in sync"),
     ("offsets.load.buffer.size", "the buffer has that size"),
     ("offsets.topic.compression.codec", "offsets are kept without compression"),
-    ("offsets.topic.replication.factor", "records are kept on one node so far: one replica is made"),
     ("producer.purgatory.purge.interval.requests", "waiting requests cost nothing"),
     ("queued.max.request.bytes", "a connection has one request at a time"),
     ("queued.max.requests", "a connection has one request at a time"),
@@ -68,17 +66,7 @@ pub const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("super.users", "nobody authenticates yet"),
     ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "each transaction has its own timer"),
     ("transaction.state.log.load.buffer.size", "the buffer has that size"),
-    ("transaction.state.log.min.isr", "records are kept on one node so far: one replica is made"),
-    ("transaction.state.log.replication.factor", "records are kept on one node so far: one replica is made"),
 ];
-
-/// A broker's file without the settings that would have replicas made: nothing would fill them.
-pub fn with_one_replica(mut file: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    file.retain(|name, _| {
-        !name.ends_with("replication.factor") && name != "transaction.state.log.min.isr"
-    });
-    file
-}
 
 /// Why a setting does nothing here, if it does nothing.
 pub fn without_effect(name: &str) -> Option<&'static str> {

@@ -15,7 +15,7 @@ mod resolve;
 
 pub use alter::{Alterations, Op};
 pub use def::{ConfigError, Kind, Value};
-pub use effect::{Remark, remarks, with_one_replica, without_effect};
+pub use effect::{Remark, remarks, without_effect};
 pub use log::TopicConfig;
 pub use resolve::{Configs, Entry, Source, Synonym};
 

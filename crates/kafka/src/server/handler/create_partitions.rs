@@ -8,7 +8,6 @@ use polyport_kafka_codec::messages::create_partitions_response::CreatePartitions
 use polyport_kafka_codec::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 use tokio::time::{Instant, timeout_at};
 
-use crate::broker::check_replicas;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -37,11 +36,6 @@ async fn one(
     let replicas = topic.assignments.map(|assignments| {
         assignments.into_iter().map(|assignment| assignment.broker_ids).collect::<Vec<_>>()
     });
-    let most = replicas.iter().flatten().map(Vec::len).max().unwrap_or(0);
-    if let Err(error) = check_replicas(most) {
-        let (error_code, error_message) = (error.code().code(), Some(error.to_string()));
-        return CreatePartitionsTopicResult { name, error_code, error_message };
-    }
     let grown =
         broker.topics.create_partitions(&name, topic.count, replicas.as_deref(), validate_only);
     let (code, text) = match grown.await {

@@ -9,7 +9,6 @@ use polyport_kafka_codec::messages::{CreateTopicsRequest, CreateTopicsResponse};
 use polyport_kafka_codec::{ErrorCode, Uuid};
 use tokio::time::{Instant, timeout_at};
 
-use crate::broker::check_replicas;
 use crate::metadata::topics::{Created, Layout, NewTopic, TopicError};
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
@@ -59,13 +58,6 @@ async fn one(
     let broker = &call.broker;
     let new = wanted(topic).map_err(|text| (ErrorCode::InvalidRequest, Some(text)))?;
     let refused = |error: TopicError| (error.code(), Some(error.to_string()));
-    let replicas = match &new.layout {
-        Layout::Counted { replication_factor, .. } => {
-            usize::try_from(replication_factor.unwrap_or(1)).unwrap_or(0)
-        }
-        Layout::Assigned(assigned) => assigned.values().map(Vec::len).max().unwrap_or(0),
-    };
-    check_replicas(replicas).map_err(refused)?;
     let created = broker.topics.create(&new, validate_only).await.map_err(refused)?;
     if !validate_only {
         let made = async {

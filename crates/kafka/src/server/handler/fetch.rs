@@ -9,7 +9,7 @@ use polyport_kafka_codec::messages::fetch_response::{
 use polyport_kafka_codec::messages::{FetchRequest, FetchResponse};
 use polyport_kafka_codec::{ApiKey, ErrorCode, Message, Reader, Records, Uuid, frame};
 use polyport_log::{FileRange, Isolation};
-use polyport_partitions::{FetchWaiter, Partition, Read, ReadAnswer};
+use polyport_partitions::{BrokerId, FetchWaiter, FollowerFetch, Partition, Read, ReadAnswer};
 use polyport_storage::{OsDisk, disk::OsFile};
 use tokio::time::{Instant, timeout_at};
 
@@ -39,6 +39,7 @@ type Outcome = Result<ReadAnswer<OsFile>, ErrorCode>;
 
 /// What all partitions of a request have in common.
 struct Limits {
+    follower: Option<BrokerId>,
     isolation: Isolation,
     max_bytes: u64,
     min_bytes: u64,
@@ -55,7 +56,12 @@ pub(in crate::server) async fn handle(call: &Call, mut reader: Reader) -> Result
     drop(reader);
     let broker = &call.broker;
     let by_id = call.version() >= FIRST_VERSION_BY_ID;
-    let limits = limits(broker, &request, call.version());
+    let follower = follower(&request);
+    if follower.is_some() && !call.client.is_broker() {
+        let error_code = ErrorCode::ClusterAuthorizationFailed.code();
+        return encode(call, FetchResponse { error_code, ..Default::default() }, Vec::new());
+    }
+    let limits = limits(broker, &request, follower, call.version());
     let asked = asked(request, by_id);
     let context =
         match broker.fetch_sessions.begin(asked, Instant::now().into_std(), crate::broker::draw) {
@@ -70,23 +76,39 @@ pub(in crate::server) async fn handle(call: &Call, mut reader: Reader) -> Result
             }
         };
     let places: Vec<Place> = context.wanted.iter().map(|(k, w)| place(broker, k, *w)).collect();
-    let (outcomes, waited) = read_enough(broker, &places, &limits).await;
-    let (response, ranges) = respond(broker, &context, places, outcomes, limits.isolation);
+    let (outcomes, waited) = read_enough(call, &places, &limits).await;
+    let (response, ranges) = respond(broker, &context, places, outcomes, &limits);
     let answer = encode(call, response, ranges);
     let worked = call.began.elapsed().saturating_sub(waited);
     broker.stats.requests.worked(ApiKey::Fetch, worked);
     answer
 }
 
-fn limits(broker: &Broker, request: &FetchRequest, version: i16) -> Limits {
+/// The broker that fetches to follow; nobody may but over the node port.
+fn follower(request: &FetchRequest) -> Option<BrokerId> {
+    let named = request.replica_id.max(request.replica_state.replica_id);
+    (named >= 0).then_some(named)
+}
+
+fn limits(
+    broker: &Broker,
+    request: &FetchRequest,
+    follower: Option<BrokerId>,
+    version: i16,
+) -> Limits {
     let wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
+    let most = match follower {
+        Some(_) => u64::MAX,
+        None => broker.settings.size("fetch.max.bytes") as u64,
+    };
     Limits {
+        follower,
         isolation: match request.isolation_level {
+            _ if follower.is_some() => Isolation::LogEnd,
             1 => Isolation::LastStable,
             _ => Isolation::HighWatermark,
         },
-        max_bytes: (request.max_bytes.max(0) as u64)
-            .min(broker.settings.size("fetch.max.bytes") as u64),
+        max_bytes: (request.max_bytes.max(0) as u64).min(most),
         min_bytes: request.min_bytes.max(0) as u64,
         soft: version >= FIRST_VERSION_OF_SOFT_LIMIT,
         deadline: Instant::now() + wait,
@@ -94,6 +116,7 @@ fn limits(broker: &Broker, request: &FetchRequest, version: i16) -> Limits {
 }
 
 fn asked(request: FetchRequest, by_id: bool) -> Asked {
+    let follower = follower(&request);
     let topic_ref = |name: String, id: Uuid| match by_id {
         true => TopicRef::Id(id.0),
         false => TopicRef::Name(name.into()),
@@ -123,7 +146,7 @@ fn asked(request: FetchRequest, by_id: bool) -> Asked {
         session: request.session_id,
         epoch: request.session_epoch,
         by_id,
-        follower: false,
+        follower: follower.is_some(),
         wanted,
         forgotten,
     }
@@ -147,15 +170,18 @@ fn place(broker: &Broker, key: &Key, wanted: Wanted) -> Place {
 }
 
 /// Reads until there is enough, something is wrong, or the time is over. Also says how long it waited.
-async fn read_enough(
-    broker: &Broker,
-    places: &[Place],
-    limits: &Limits,
-) -> (Vec<Outcome>, Duration) {
+async fn read_enough(call: &Call, places: &[Place], limits: &Limits) -> (Vec<Outcome>, Duration) {
+    let broker = &call.broker;
     let waiter = FetchWaiter::new();
     let mut waited = Duration::ZERO;
+    let mut told = false;
+    let mut hurried = false;
     loop {
-        let (outcomes, bytes) = read(places, limits);
+        let (mut outcomes, bytes) = read(places, limits);
+        if let Some(follower) = limits.follower {
+            note_fetched(broker, follower, places, &mut outcomes, told);
+            told = true;
+        }
         let wrong = |outcome: &Outcome| match outcome {
             Ok(answer) => answer.diverging.is_some(),
             Err(_) => true,
@@ -164,6 +190,7 @@ async fn read_enough(
             || bytes >= limits.min_bytes
             || outcomes.iter().any(wrong)
             || Instant::now() >= limits.deadline
+            || hurried
             || *broker.draining.borrow();
         if done {
             return (outcomes, waited);
@@ -180,9 +207,44 @@ async fn read_enough(
         tokio::select! {
             _ = timeout_at(limits.deadline, waiter.ready()) => {}
             () = broker.drained() => {}
+            () = call.client.hurries() => hurried = true,
         }
         waited += waiting.1.elapsed();
         waiter.end();
+    }
+}
+
+/// A follower has everything below where it fetches; with that the high watermark may move, which its
+/// answer is to say. Its request says so once, however often it is read for.
+fn note_fetched(
+    broker: &Arc<Broker>,
+    follower: BrokerId,
+    places: &[Place],
+    outcomes: &mut [Outcome],
+    told: bool,
+) {
+    let now = broker.clock.now();
+    for (place, outcome) in places.iter().zip(outcomes) {
+        let (Ok(partition), Ok(answer)) = (&place.partition, &mut *outcome) else { continue };
+        if answer.diverging.is_some() {
+            continue;
+        }
+        let Wanted { fetch_offset: offset, log_start_offset: log_start, .. } = place.wanted;
+        let leader_end = answer.log_end_offset;
+        let fetch = FollowerFetch { follower, offset, log_start, leader_end };
+        if !told {
+            match partition.follower_fetched(fetch, now) {
+                Ok(Some(proposal)) => broker.propose_isr(partition.clone(), proposal),
+                Ok(None) => {}
+                Err(error) => {
+                    *outcome = Err(error.code());
+                    continue;
+                }
+            }
+        }
+        if let Ok(high_watermark) = partition.high_watermark() {
+            answer.fetched.high_watermark = high_watermark;
+        }
     }
 }
 
@@ -218,7 +280,7 @@ fn respond(
     context: &Context,
     places: Vec<Place>,
     outcomes: Vec<Outcome>,
-    isolation: Isolation,
+    limits: &Limits,
 ) -> (FetchResponse, Vec<FileRange<OsFile>>) {
     let mut ranges = Vec::new();
     let mut responses: Vec<FetchableTopicResponse> = Vec::new();
@@ -239,12 +301,13 @@ fn respond(
             continue;
         }
         match (&outcome, place.topic.as_deref()) {
+            _ if limits.follower.is_some() => {}
             (Ok(answer), Some(topic)) => broker.stats.fetched(topic, answer.bytes()),
             // What was read has a name.
             (Ok(_), None) => {}
             (Err(code), topic) => broker.stats.fetch_failed(topic, *code),
         }
-        let data = partition_data(broker, &place, outcome, isolation, &mut ranges);
+        let data = partition_data(broker, &place, outcome, limits.isolation, &mut ranges);
         if last.as_ref() != Some(&place.key.topic) {
             let (topic, topic_id) = match &place.key.topic {
                 TopicRef::Name(name) => (name.to_string(), Uuid::ZERO),

@@ -21,6 +21,8 @@ pub(in crate::server) async fn handle(
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
     let isolation = match request.isolation_level {
+        // A follower follows to the log's end.
+        _ if request.replica_id >= 0 && call.client.is_broker() => Isolation::LogEnd,
         1 => Isolation::LastStable,
         _ => Isolation::HighWatermark,
     };

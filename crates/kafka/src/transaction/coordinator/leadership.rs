@@ -47,6 +47,12 @@ impl TransactionCoordinator {
         self.slot(partition).leave(leader_epoch);
     }
 
+    /// The partition's topic is gone. One of the same name that is made later begins anew, with leader
+    /// epochs too.
+    pub fn forget(&self, partition: i32) {
+        self.slot(partition).forget();
+    }
+
     /// # Errors
     /// If the partition cannot be read, or has a record that no coordinator wrote: what was decided
     /// in it nobody knows.

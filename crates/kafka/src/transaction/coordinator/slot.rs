@@ -94,6 +94,11 @@ impl Slot {
         }
     }
 
+    /// Nothing has been heard of the partition.
+    pub(super) fn forget(&self) {
+        *self.state.lock() = (State::Absent, -1);
+    }
+
     /// Replaces the state of the leader of this epoch, if it is still that.
     pub(super) fn loaded(&self, epoch: i32, make: impl FnOnce() -> State) {
         let mut slot = self.state.lock();

@@ -29,6 +29,18 @@ fn a_follower_has_the_leaders_bytes_and_epochs() {
 }
 
 #[test]
+fn a_leader_that_appended_nothing_gives_up_its_epoch() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    append(&mut log, &batch(0, 1, Codec::None)).unwrap();
+    let epochs = log.leader_epochs().to_vec();
+    log.begin_leader_epoch(9);
+    assert_eq!(log.latest_epoch(), Some(9));
+    assert!(!log.truncate_to(1, Millis(1)).unwrap());
+    assert_eq!(log.leader_epochs(), epochs);
+}
+
+#[test]
 fn more_than_a_segment_holds_is_appended_in_parts() {
     let big = LogConfig { segment_bytes: 1 << 20, ..small() };
     let mut leader = open_with(&SimDisk::new(), big, OpenPoints::default()).0;
