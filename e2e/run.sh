@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the suites: e2e/run.sh [--server polyport|zookeeper] [--nodes 1|3] [suite…]
 # Suites: kazoo raw upstream java go node zkcli notes, kafka kafka_old kafka_java kafka_node
-# kafka_notes; without any, all
+# kafka_notes librdkafka; without any, all
 # but kafka_old that fit the node count. Without --nodes, once with one node and once
 # with three. KAFKA_PEER=real or zookeeper runs Kafka's suites on the real Kafka.
 set -u
@@ -51,6 +51,9 @@ run_suite() { # suite, count
     kafka_java) "$python" -m harness.kafka_run -- kafka/java/run.sh ;;
     kafka_node)
         "$python" -m harness.kafka_run -- sh -c 'cd kafka/node && node --test --test-reporter=spec' ;;
+    # Its own developers run it on three brokers.
+    librdkafka)
+        PYTHONPATH=. "$python" kafka/librdkafka_suite/run.py --nodes "$2" ;;
     kafka_notes) "$root/.venv/bin/pytest" notes/test_kafka_notes.py ;;
     node) on_cluster "$2" sh -c 'cd node && node --test --test-reporter=spec' ;;
     *) echo "no such suite: $1" >&2; return 2 ;;
@@ -67,6 +70,7 @@ for count in $nodes; do
             chosen="$chosen kafka kafka_java kafka_node kafka_notes"
         # Its cluster always has three nodes.
         [ "$count" = 3 ] && chosen="$chosen upstream"
+        [ "$count" = 3 ] && [ "$server" = polyport ] && chosen="$chosen librdkafka"
     fi
     for suite in $chosen; do
         log=$logs/$server-$count-$suite.log
