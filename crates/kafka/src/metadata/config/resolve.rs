@@ -123,6 +123,7 @@ impl Configs {
 
     /// The value of a broker's number; 0 if it has none.
     pub fn broker_number(&self, image: &Image, name: &str) -> i64 {
+        debug_assert!(defs::broker(name).is_some(), "there is no {name}");
         match self.broker(image, name) {
             Some(Value::Number(number)) => number,
             _ => 0,
@@ -131,6 +132,7 @@ impl Configs {
 
     /// The value of a broker's boolean; false if it has none.
     pub fn broker_flag(&self, image: &Image, name: &str) -> bool {
+        debug_assert!(defs::broker(name).is_some(), "there is no {name}");
         self.broker(image, name) == Some(Value::Boolean(true))
     }
 

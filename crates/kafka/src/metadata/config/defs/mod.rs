@@ -10,10 +10,19 @@ pub(super) mod security;
 pub(super) mod server;
 pub(super) mod topic;
 
-use super::def::Def;
+use super::def::{Def, Kind, Valid, def};
 
 /// The tables of a broker's configurations.
 const BROKER: [&[Def]; 4] = [groups::GROUPS, logs::LOGS, security::SECURITY, server::SERVER];
+
+/// What Kafka reads from a broker's file and never shows.
+const INTERNAL: &[Def] = &[def(
+    "producer.id.expiration.check.interval.ms",
+    Kind::Int,
+    Some("600000"),
+    Valid::AtLeast(1),
+    "How often it is looked for producers that have been silent for too long.",
+)];
 
 fn find(table: &'static [Def], name: &str) -> Option<&'static Def> {
     let at = table.binary_search_by(|def| def.name.cmp(name)).ok()?;
@@ -32,10 +41,10 @@ pub fn topics() -> impl Iterator<Item = &'static Def> {
 
 /// A configuration of brokers.
 pub fn broker(name: &str) -> Option<&'static Def> {
-    BROKER.iter().find_map(|table| find(table, name))
+    BROKER.iter().chain(&[INTERNAL]).find_map(|table| find(table, name))
 }
 
-/// All configurations of brokers, by name.
+/// All configurations of brokers that are shown, by name.
 pub fn brokers() -> Vec<&'static Def> {
     let mut all: Vec<_> = BROKER.iter().flat_map(|table| table.iter()).collect();
     all.sort_by_key(|def| def.name);

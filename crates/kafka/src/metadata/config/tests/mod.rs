@@ -237,3 +237,13 @@ fn a_broker_is_described_word_for_word_as_by_kafka() {
     let other: Vec<_> = ours.iter().filter(|line| !theirs.contains(&line.as_str())).collect();
     assert!(other.is_empty(), "{other:#?}");
 }
+
+#[test]
+fn what_kafka_does_not_show_has_its_value_all_the_same() {
+    const NAME: &str = "producer.id.expiration.check.interval.ms";
+    let of = |pairs: &[(&str, &str)]| configs(pairs).broker_number(&Image::default(), NAME);
+    assert_eq!(of(&[]), 600_000);
+    assert_eq!(of(&[(NAME, "5")]), 5);
+    let shown = configs(&[]).describe_broker(&Image::default());
+    assert!(shown.iter().all(|entry| entry.name != NAME));
+}
