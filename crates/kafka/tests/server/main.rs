@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test from end to end")]
 
+mod leaders;
 mod node;
 mod records;
 mod replication;
