@@ -6,4 +6,5 @@ mod leaders;
 mod node;
 mod records;
 mod replication;
+mod topics;
 mod versions;

@@ -24,6 +24,31 @@ const INTERNAL: &[Def] = &[def(
     "How often it is looked for producers that have been silent for too long.",
 )];
 
+/// What is only ever set at run time, and shown where it is set.
+const RUN_TIME: &[Def] = &[
+    def(
+        "follower.replication.throttled.rate",
+        Kind::Long,
+        None,
+        Valid::AtLeast(0),
+        "Most bytes a second that this broker's throttled followers fetch.",
+    ),
+    def(
+        "leader.replication.throttled.rate",
+        Kind::Long,
+        None,
+        Valid::AtLeast(0),
+        "Most bytes a second that this broker's throttled leaders give to followers.",
+    ),
+    def(
+        "replica.alter.log.dirs.io.max.bytes.per.second",
+        Kind::Long,
+        None,
+        Valid::AtLeast(0),
+        "Most bytes a second that replicas moving between directories take.",
+    ),
+];
+
 fn find(table: &'static [Def], name: &str) -> Option<&'static Def> {
     let at = table.binary_search_by(|def| def.name.cmp(name)).ok()?;
     table.get(at)
@@ -41,10 +66,15 @@ pub fn topics() -> impl Iterator<Item = &'static Def> {
 
 /// A configuration of brokers.
 pub fn broker(name: &str) -> Option<&'static Def> {
-    BROKER.iter().chain(&[INTERNAL]).find_map(|table| find(table, name))
+    BROKER.iter().chain(&[INTERNAL, RUN_TIME]).find_map(|table| find(table, name))
 }
 
-/// All configurations of brokers that are shown, by name.
+/// Configurations of brokers that are shown where they are set.
+pub fn run_time() -> &'static [Def] {
+    RUN_TIME
+}
+
+/// All configurations of brokers that are always shown, by name.
 pub fn brokers() -> Vec<&'static Def> {
     let mut all: Vec<_> = BROKER.iter().flat_map(|table| table.iter()).collect();
     all.sort_by_key(|def| def.name);
