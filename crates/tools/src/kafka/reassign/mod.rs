@@ -36,12 +36,20 @@ pub fn main(args: Vec<String>) -> i32 {
 }
 
 fn run(args: &[String], console: &Console) -> i32 {
+    let told = |failure: &Failure| {
+        console.line(&format!("Error: {}", failure.message));
+        console.line(&failure.exception());
+        1
+    };
     let (action, parsed) = match options::read(args) {
         Ok(read) => read,
         Err(stop) => {
             return exit_code(Err(stop), console, options::ALL, |failure| {
-                console.error(&failure.message);
-                console.error(&failure.exception());
+                // A value is looked at when it is used, which is in the middle of the work.
+                if failure.is_of_a_value() {
+                    return told(failure);
+                }
+                console.error(&format!("Exception in thread \"main\" {}", failure.exception()));
                 1
             });
         }
@@ -59,10 +67,13 @@ fn run(args: &[String], console: &Console) -> i32 {
         let old_form = parsed.has("zookeeper");
         Tool { admin, console, old_form }.act(&action)
     };
-    exit_code(work(), console, options::ALL, |failure| {
-        console.line(&format!("Error: {}", failure.message));
-        console.line(&failure.exception());
-        1
+    exit_code(work(), console, options::ALL, told)
+}
+
+fn read_file(path: &str) -> Result<String, Failure> {
+    super::read_file(path).map_err(|cause| {
+        Failure::new("java.io.IOException", format!("Unable to read file {path}"))
+            .caused_by(cause.exception())
     })
 }
 
@@ -87,17 +98,17 @@ impl Tool<'_> {
     fn act(&mut self, action: &Action) -> Result<(), Stop> {
         match action {
             Action::Verify { moves, preserve_throttles } => {
-                self.verify(&super::read_file(moves)?, *preserve_throttles)
+                self.verify(&read_file(moves)?, *preserve_throttles)
             }
             Action::Generate { topics, brokers, rack_aware } => {
-                self.generate(&super::read_file(topics)?, brokers, *rack_aware)
+                self.generate(&read_file(topics)?, brokers, *rack_aware)
             }
             Action::Execute { moves, additional, throttle, log_dir_throttle } => {
-                let text = super::read_file(moves)?;
+                let text = read_file(moves)?;
                 self.execute(&text, *additional, *throttle, *log_dir_throttle)
             }
             Action::Cancel { moves, preserve_throttles } => {
-                self.cancel(&super::read_file(moves)?, *preserve_throttles)
+                self.cancel(&read_file(moves)?, *preserve_throttles)
             }
             Action::List => self.list(),
         }
