@@ -6,6 +6,7 @@
 //! - [`ApiKey`]: the APIs and their versions.
 //! - [`frame`], [`header`]: what is around a message on a connection; [`record`]: in a record.
 //! - [`ErrorCode`]: Kafka's errors.
+//! - [`placement`]: which brokers get which replicas, which is the same on both sides.
 //! - [`Message`], [`Reader`], [`Writer`], [`Field`]: how they are read and written.
 //!
 //! # A request and its response
@@ -66,6 +67,7 @@ pub mod frame;
 pub mod header;
 mod message;
 pub mod messages;
+pub mod placement;
 mod reader;
 pub mod record;
 mod types;

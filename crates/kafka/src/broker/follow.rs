@@ -1,17 +1,19 @@
 //! What the metadata say, done to this node's partitions: making and deleting logs, leading and
 //! following, configurations; and the coordinators on top of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use polyport_log::TopicPartition;
 use polyport_log::checkpoint::partition_metadata::TopicId as LogTopicId;
-use polyport_partitions::{CreateError, PartitionState};
+use polyport_partitions::{CreateError, PartitionState, TopicConfig};
 
 use super::Broker;
 use super::fetchers::Place;
 use super::topic_view::ImageView;
 use crate::metadata::TopicId;
-use crate::metadata::image::{Image, Partition, Subscription, Topic, Update};
+use crate::metadata::config::Configs;
+use crate::metadata::image::{self as metadata, Image, Partition, Subscription, Topic, Update};
 use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 
 /// Follows the image until the broker ends.
@@ -30,6 +32,29 @@ pub(super) async fn follow(broker: Arc<Broker>, mut changes: Subscription) {
     }
 }
 
+/// Whether nobody can have had the partition before: it is in its first epoch.
+fn is_new(state: &metadata::PartitionState) -> bool {
+    state.leader_epoch == 0
+}
+
+/// Topics' configurations, each put together once for all its partitions.
+struct ConfigsOfTopics<'a> {
+    configs: &'a Configs,
+    image: &'a Image,
+    known: BTreeMap<Arc<str>, Arc<TopicConfig>>,
+}
+
+impl<'a> ConfigsOfTopics<'a> {
+    fn new(configs: &'a Configs, image: &'a Image) -> Self {
+        Self { configs, image, known: BTreeMap::new() }
+    }
+
+    fn of(&mut self, topic: &Arc<str>) -> Arc<TopicConfig> {
+        let made = || Arc::new(self.configs.partitions(self.image, topic));
+        self.known.entry(topic.clone()).or_insert_with(made).clone()
+    }
+}
+
 impl Broker {
     /// Does what an update asks of this node.
     pub(super) fn apply(&self, update: &Update) {
@@ -45,12 +70,14 @@ impl Broker {
         if let Some(count) = states.and_then(|count| i32::try_from(count).ok()) {
             self.transactions.set_partitions(count);
         }
+        let mut configs = ConfigsOfTopics::new(&self.settings.configs, image);
+        self.make_missing(update, &mut configs);
         for (topic, number) in &update.changes.partitions {
             let of = TopicPartition { topic: topic.to_string(), partition: *number };
             self.leave_replaced(update, &of);
             match image.topic(topic).and_then(|found| Some((found, found.partition(*number)?))) {
                 Some((found, partition)) if self.is_ours(partition) => {
-                    self.keep(image, &of, found, partition);
+                    self.keep(image, &of, found, partition, &configs.of(topic));
                 }
                 _ => {
                     self.unfollow(&update.before, &of);
@@ -58,7 +85,7 @@ impl Broker {
                 }
             }
             if matches!(&**topic, CONSUMER_OFFSETS | TRANSACTION_STATE) {
-                self.coordinate(&of, image.partition(topic, *number));
+                self.coordinate(image, &of);
             }
         }
         for entity in &update.changes.overrides {
@@ -96,14 +123,42 @@ impl Broker {
         partition.replicas.contains(&self.settings.broker_id)
     }
 
+    /// Makes the partitions that are to be here and are not, many at once: each is some files, and
+    /// waits for the disk. What cannot be made is tried again, and told of, one by one.
+    fn make_missing(&self, update: &Update, configs: &mut ConfigsOfTopics<'_>) {
+        let (mut new, mut old) = (Vec::new(), Vec::new());
+        for (topic, number) in &update.changes.partitions {
+            let Some(found) = update.after.topic(topic) else { continue };
+            let Some(partition) = found.partition(*number).filter(|of| self.is_ours(of)) else {
+                continue;
+            };
+            let Some(state) = &partition.state else { continue };
+            if self.store.partition(topic, *number).is_none() {
+                let of = TopicPartition { topic: topic.to_string(), partition: *number };
+                let all = if is_new(state) { &mut new } else { &mut old };
+                all.push((of, LogTopicId(found.id.0), configs.of(topic)));
+            }
+        }
+        for (wanted, is_new) in [(new, true), (old, false)] {
+            if wanted.len() > 1 {
+                drop(self.store.create_all(&wanted, is_new));
+            }
+        }
+    }
+
     /// Makes sure that a partition is here, and tells it who leads.
-    fn keep(&self, image: &Image, of: &TopicPartition, topic: &Topic, partition: &Partition) {
+    fn keep(
+        &self,
+        image: &Image,
+        of: &TopicPartition,
+        topic: &Topic,
+        partition: &Partition,
+        config: &Arc<TopicConfig>,
+    ) {
         let Some(state) = &partition.state else { return };
-        let config = Arc::new(self.settings.configs.partitions(image, &of.topic));
-        // In its first epoch nobody can have had it before.
-        let is_new = state.leader_epoch == 0;
+        let is_new = is_new(state);
         let id = LogTopicId(topic.id.0);
-        let made = match self.store.create(of, id, &config, is_new) {
+        let made = match self.store.create(of, id, config, is_new) {
             Err(CreateError::OtherTopic) => {
                 match self.store.set_aside(of) {
                     Ok(path) => tracing::warn!(
@@ -114,7 +169,7 @@ impl Broker {
                     ),
                     Err(error) => tracing::error!(%error, "records cannot be set aside"),
                 }
-                self.store.create(of, id, &config, is_new)
+                self.store.create(of, id, config, is_new)
             }
             made => made,
         };
@@ -127,7 +182,7 @@ impl Broker {
             }
         };
         let said = PartitionState {
-            leader: (state.leader >= 0).then_some(state.leader),
+            leader: image.acting_leader(partition),
             leader_epoch: state.leader_epoch,
             partition_epoch: state.version,
             replicas: partition.replicas.to_vec(),
@@ -177,9 +232,11 @@ impl Broker {
     }
 
     /// Coordinates what a partition of an internal topic keeps, or ceases to.
-    fn coordinate(&self, of: &TopicPartition, partition: Option<&Partition>) {
+    fn coordinate(&self, image: &Image, of: &TopicPartition) {
+        let partition = image.partition(&of.topic, of.partition);
         let state = partition.and_then(|partition| partition.state.as_ref());
-        let leads = state.filter(|state| state.leader == self.settings.broker_id);
+        let leader = partition.and_then(|partition| image.acting_leader(partition));
+        let leads = state.filter(|_| leader == Some(self.settings.broker_id));
         let groups = of.topic == CONSUMER_OFFSETS;
         match (leads, self.store.partition(&of.topic, of.partition)) {
             (Some(state), Some(found)) if groups => {

@@ -1,5 +1,6 @@
 //! A broker: everything that one node's Kafka consists of, from its start to its stop.
 
+mod duties;
 mod fetchers;
 mod follow;
 mod isr;
@@ -29,7 +30,6 @@ pub use stats::{Level, RequestStats, Requests, Stats, TopicStats};
 use crate::group::Coordinator;
 use crate::metadata::broker::Registration;
 use crate::metadata::config::Alterations;
-use crate::metadata::controller::Controller;
 use crate::metadata::image::Images;
 use crate::metadata::leaders::Leaders;
 use crate::metadata::topics::{TopicError, Topics};
@@ -71,7 +71,7 @@ pub struct Broker {
     /// Told whenever this node's partitions have followed a change of the metadata.
     followed: watch::Sender<()>,
     /// In the order in which they end.
-    running: parking_lot::Mutex<Option<(Registration, Controller, start::Tasks)>>,
+    running: parking_lot::Mutex<Option<(Registration, duties::Duties, start::Tasks)>>,
 }
 
 impl Broker {

@@ -13,12 +13,12 @@ use polyport_tree::replica::Replica;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::duties::Duties;
 use super::{Broker, Fetchers, Peers, Settings, Stats, follow, isr};
 use crate::group::Coordinator;
 use crate::metadata::broker::{self, RegisterError, Registration};
 use crate::metadata::config::Alterations;
-use crate::metadata::controller::{self, Controller};
-use crate::metadata::image::{Image, Images};
+use crate::metadata::image::{Image, Images, Partition};
 use crate::metadata::leaders::Leaders;
 use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE, Topics};
 use crate::server::FetchSessions;
@@ -80,16 +80,14 @@ impl Broker {
         let groups = Coordinator::new(settings.groups(), clock.clone(), count);
         let transactions =
             transactions(&settings, &client, &images, &store, &groups, &clock, &image);
-        let unclean = Arc::new(move |image: &Image, topic: &str| configs.unclean(image, topic));
-        let elects = controller::Settings { broker: id, unclean };
-        let controller = Controller::start(client.clone(), images.clone(), elects, clock.clone());
+        let leaders = Leaders::new(client.clone(), images.clone());
+        let duties = Duties::start(id, configs, &client, &images, &topics, clock.clone());
         let changes = images.subscribe();
         let patience = settings.millis("request.timeout.ms");
         let peers = Peers::new(client.clone(), id, patience);
         let fetchers =
             Fetchers::new(settings.fetchers(), store.clone(), peers.clone(), clock.clone());
         let broker = Arc::new(Self {
-            leaders: Leaders::new(client.clone(), images.clone()),
             peers,
             fetchers,
             began,
@@ -102,6 +100,7 @@ impl Broker {
             client,
             images,
             topics,
+            leaders,
             alterations,
             groups,
             transactions,
@@ -117,7 +116,7 @@ impl Broker {
             tokio::spawn(follow::follow(broker.clone(), changes)).abort_handle(),
             tokio::spawn(isr::keep(broker.clone())).abort_handle(),
         ]);
-        *broker.running.lock() = Some((registration, controller, tasks));
+        *broker.running.lock() = Some((registration, duties, tasks));
         broker.led().await;
         Ok(broker)
     }
@@ -130,8 +129,11 @@ impl Broker {
             loop {
                 let image = changes.next().await.after;
                 let mut partitions = image.topics().flat_map(|topic| topic.partitions.iter());
-                let waits = |id: &i32| image.is_alive(*id);
-                if !partitions.any(|p| p.leader().is_none() && p.isr().iter().any(waits)) {
+                let lives = |id: &i32| image.is_alive(*id);
+                let waits = |partition: &Partition| {
+                    image.acting_leader(partition).is_none() && partition.isr().iter().any(lives)
+                };
+                if !partitions.any(waits) {
                     return;
                 }
             }
@@ -140,9 +142,10 @@ impl Broker {
         let _ = tokio::time::timeout(AT_MOST, done).await;
     }
 
-    /// Stops: no new connections, what is owed is answered, the registration goes so that others lead,
-    /// logs are flushed. Blocks for the disk at its end.
+    /// Stops: others lead, no new connections, what is owed is answered, the registration goes, logs
+    /// are flushed. Blocks for the disk at its end.
     pub async fn stop(self: Arc<Self>) {
+        self.hand_over().await;
         self.draining.send_replace(true);
         let finished = tokio::time::timeout(self.settings.drain_timeout, self.stats.all_closed());
         if finished.await.is_err() {

@@ -12,7 +12,6 @@
 //! - [`topics`]: making, growing and deleting topics.
 //! - [`controller`]: who leads what.
 //! - [`leaders`]: elections that are asked for, ISRs that leaders find out.
-//! - [`producer_ids`]: blocks of producer ids.
 //! - [`config`]: configurations of topics and brokers.
 //!
 //! Deliberately absent: wire types (handlers translate), partitions at work (they follow the image),
@@ -23,7 +22,6 @@ pub mod config;
 pub mod controller;
 pub mod image;
 pub mod leaders;
-pub mod producer_ids;
 mod topic_id;
 pub mod topics;
 pub mod znode;

@@ -11,6 +11,7 @@ use polyport_tree::client::ClientError;
 
 use super::fetch_session;
 use crate::group::GroupError;
+use crate::metadata::leaders::LeaderError;
 use crate::metadata::topics::TopicError;
 use crate::transaction::TransactionError;
 
@@ -157,6 +158,21 @@ impl Code for TopicError {
             Self::NoReassignmentInProgress(_) => ErrorCode::NoReassignmentInProgress,
             Self::Tree(error) => error.code(),
             Self::Randomness(_) => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl Code for LeaderError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unknown => ErrorCode::UnknownTopicOrPartition,
+            Self::Deleting => ErrorCode::InvalidTopicException,
+            Self::NotNeeded => ErrorCode::ElectionNotNeeded,
+            Self::PreferredNotAvailable => ErrorCode::PreferredLeaderNotAvailable,
+            Self::NoneAvailable => ErrorCode::EligibleLeadersNotAvailable,
+            Self::Stale => ErrorCode::RequestTimedOut,
+            Self::Ineligible(_) => ErrorCode::IneligibleReplica,
+            Self::Tree(error) => error.code(),
         }
     }
 }

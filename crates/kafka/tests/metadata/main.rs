@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod configs;
+mod leaders;
 mod node;
 mod one;
 mod producer_ids;

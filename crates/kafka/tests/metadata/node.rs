@@ -73,10 +73,17 @@ impl Node {
         let registration =
             Registration::start(node.client.clone(), id as i32, broker, clock.clone());
         node.registration = Some(in_time(registration).await.unwrap());
-        let settings = controller::Settings { broker: id as i32, unclean: Arc::new(|_, _| false) };
-        let (client, images) = (node.client.clone(), node.images.clone());
-        node.controller = Some(Controller::start(client, images, settings, clock));
+        node.controller = Some(node.control(id as i32));
         node
+    }
+
+    /// Stands for controller, in a broker's name.
+    pub fn control(&self, broker: i32) -> Controller {
+        let configs = self.configs.clone();
+        let unclean = Arc::new(move |image: &Image, topic: &str| configs.unclean(image, topic));
+        let settings = controller::Settings { broker, unclean };
+        let (client, images) = (self.client.clone(), self.images.clone());
+        Controller::start(client, images, settings, Arc::new(SystemClock))
     }
 
     /// Only the tree and the image.

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test from end to end")]
 
+mod leaders;
 mod node;
 mod records;
 mod replication;
+mod topics;
 mod versions;

@@ -17,7 +17,7 @@ use polyport_kafka::metadata::image::Image;
 use polyport_kafka::metadata::znode::Endpoint;
 use polyport_kafka_codec::{Message, Reader, Request, Uuid, frame, header};
 use polyport_net::admission::Admission;
-use polyport_tree::replica::{self, Unstarted};
+use polyport_tree::replica::{self, Replica, Unstarted};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -41,6 +41,7 @@ impl Drop for Directory {
 pub struct Node {
     pub broker: Arc<Broker>,
     pub port: u16,
+    pub replica: Replica,
     cluster: Cluster,
     _dir: Arc<Directory>,
 }
@@ -126,9 +127,9 @@ impl Node {
             descriptors: Admission::new(0, 0),
             drain_timeout: Duration::from_secs(5),
         };
-        let broker = in_time(Broker::start(settings, replica, clock)).await.unwrap();
+        let broker = in_time(Broker::start(settings, replica.clone(), clock)).await.unwrap();
         let port = broker.listen("PLAINTEXT", "127.0.0.1:0").await.unwrap().port();
-        Self { broker, port, cluster, _dir: dir }
+        Self { broker, port, replica, cluster, _dir: dir }
     }
 
     /// The first image of which something holds.

@@ -262,6 +262,15 @@ async fn ask(node: &Node, served: &ApiVersion) {
         ApiKey::IncrementalAlterConfigs => {
             all(connection, served, |_| IncrementalAlterConfigsRequest::default()).await;
         }
+        ApiKey::ElectLeaders => {
+            all(connection, served, |_| ElectLeadersRequest::default()).await;
+        }
+        ApiKey::AlterPartitionReassignments => {
+            all(connection, served, |_| AlterPartitionReassignmentsRequest::default()).await;
+        }
+        ApiKey::ListPartitionReassignments => {
+            all(connection, served, |_| ListPartitionReassignmentsRequest::default()).await;
+        }
         ApiKey::OffsetDelete => all(connection, served, |_| OffsetDeleteRequest::default()).await,
         ApiKey::DescribeCluster => {
             all(connection, served, |_| DescribeClusterRequest::default()).await;

@@ -25,10 +25,12 @@ pub mod log_dirs;
 pub mod options;
 mod pattern;
 pub mod perf;
+pub mod reassign;
 pub mod server;
 mod stop;
 mod time;
 pub mod topics;
+mod zookeeper;
 
 use client::Properties;
 use options::Parsed;
@@ -52,6 +54,7 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-leader-election", leader_election::main),
     ("kafka-log-dirs", log_dirs::main),
     ("kafka-producer-perf-test", perf::producer::main),
+    ("kafka-reassign-partitions", reassign::main),
     ("kafka-server-start", server::start),
     ("kafka-server-stop", server::stop),
     ("kafka-topics", topics::main),

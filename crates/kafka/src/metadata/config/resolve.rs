@@ -123,6 +123,7 @@ impl Configs {
 
     /// The value of a broker's number; 0 if it has none.
     pub fn broker_number(&self, image: &Image, name: &str) -> i64 {
+        debug_assert!(defs::broker(name).is_some(), "there is no {name}");
         match self.broker(image, name) {
             Some(Value::Number(number)) => number,
             _ => 0,
@@ -131,6 +132,7 @@ impl Configs {
 
     /// The value of a broker's boolean; false if it has none.
     pub fn broker_flag(&self, image: &Image, name: &str) -> bool {
+        debug_assert!(defs::broker(name).is_some(), "there is no {name}");
         self.broker(image, name) == Some(Value::Boolean(true))
     }
 
@@ -211,13 +213,12 @@ impl Configs {
 
     /// Everything about this broker, by name.
     pub fn describe_broker(&self, image: &Image) -> Vec<Entry> {
-        let mut entries: Vec<_> = defs::brokers()
-            .into_iter()
-            .map(|def| {
-                let names = defs::synonyms_of_broker(def.name);
-                broker_entry(def, self.synonyms(image, def.name, &names))
-            })
-            .collect();
+        let entry = |def: &'static Def| {
+            let names = defs::synonyms_of_broker(def.name);
+            broker_entry(def, self.synonyms(image, def.name, &names))
+        };
+        let set = defs::run_time().iter().map(entry).filter(|entry| entry.value.is_some());
+        let mut entries: Vec<_> = defs::brokers().into_iter().map(entry).chain(set).collect();
         let known = |name: &str| defs::broker(name).is_some();
         let unknown = self.fixed.keys().filter(|name| !known(name));
         entries.extend(unknown.map(|name| hidden(name, Source::StaticBroker)));

@@ -116,12 +116,14 @@ impl Shell {
                 return Ok(());
             }
         };
-        for (topic, partition) in partitions {
-            match self.leaders.elect(&topic, partition, Election::Preferred).await {
-                Ok(_) | Err(LeaderError::NotNeeded) => {}
+        let places = partitions.into_iter().map(|(topic, partition)| (topic.into(), partition));
+        let elected = self.leaders.elect(Some(&places.collect()), Election::Preferred).await;
+        for ((topic, partition), result) in elected.results {
+            match result {
+                Ok(()) | Err(LeaderError::NotNeeded) => {}
                 Err(LeaderError::Tree(error)) => return Err(error),
                 Err(error) => {
-                    tracing::warn!(topic, partition, %error, "no preferred leader was elected");
+                    tracing::warn!(%topic, partition, %error, "no preferred leader was elected");
                 }
             }
         }

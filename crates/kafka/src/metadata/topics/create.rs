@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use polyport_kafka_codec::placement::{Start, assign};
 use polyport_tree::TreeError;
 use polyport_tree::client::{ClientError, MAX_BYTES, writes};
 use polyport_tree::command::Write;
 
-use super::assign::{Start, assign};
 use super::{TRIES, TopicError, Topics, below, candidates, name};
 use crate::metadata::TopicId;
 use crate::metadata::image::Image;

@@ -1,13 +1,13 @@
 //! Adding partitions to a topic.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use polyport_kafka_codec::placement::{Start, assign};
 use polyport_tree::TreeError;
 use polyport_tree::client::{ClientError, MAX_BYTES, writes};
 
-use super::assign::{Start, assign};
 use super::create::first_state;
-use super::{TRIES, TopicError, Topics, candidates, unknown};
+use super::{TRIES, TopicError, Topics, candidates, check_manual, unknown};
 use crate::metadata::image::{Image, Topic};
 use crate::metadata::znode::{Assignment, TopicZnode, path};
 
@@ -91,14 +91,14 @@ fn plan(
         return Err(TopicError::ReassignmentInProgress(text));
     }
     let had = topic.partitions.len() as i32;
+    if count == had {
+        let text = format!("Topic already has {had} partition(s).");
+        return Err(TopicError::InvalidPartitions(text));
+    }
     if count < had {
         return Err(TopicError::InvalidPartitions(format!(
-            "Topic currently has {had} partitions, which is higher than the requested {count}."
+            "The topic {name} currently has {had} partition(s); {count} would not be an increase."
         )));
-    }
-    if count == had {
-        let text = format!("Topic already has {had} partitions.");
-        return Err(TopicError::InvalidPartitions(text));
     }
     let first = topic.partition(0).map_or(&[][..], |partition| &partition.replicas);
     let factor = first.len();
@@ -107,7 +107,7 @@ fn plan(
         let head = first.first().copied().unwrap_or_default();
         let at = brokers.iter().position(|(id, _)| *id >= head).unwrap_or_default();
         let start = Start { broker: at, shift: at, partition: had };
-        return assign(&brokers, count - had, factor as i32, start);
+        return Ok(assign(&brokers, count - had, factor as i32, start)?);
     };
     check(image, replicas, count - had, factor)?;
     Ok((had..).zip(replicas.iter().cloned()).collect())
@@ -119,39 +119,12 @@ fn check(
     added: i32,
     factor: usize,
 ) -> Result<(), TopicError> {
-    let invalid = |text: String| Err(TopicError::InvalidReplicaAssignment(text));
-    let list = |ids: &mut dyn Iterator<Item = String>| ids.collect::<Vec<_>>().join(", ");
-    let dead = |id: &&i32| !image.is_alive(**id);
-    let dead: BTreeSet<i32> = replicas.iter().flatten().filter(dead).copied().collect();
-    if !dead.is_empty() {
-        let dead = list(&mut dead.iter().map(i32::to_string));
-        return invalid(format!("Unknown broker(s) in replica assignment: {dead}."));
+    let given = replicas.len();
+    if given != added as usize {
+        return Err(TopicError::InvalidReplicaAssignment(format!(
+            "Attempted to add {added} additional partition(s), but only {given} assignment(s) were \
+             specified."
+        )));
     }
-    if replicas.len() != added as usize {
-        let given = replicas.len();
-        return invalid(format!(
-            "Increasing the number of partitions by {added} but {given} assignments provided."
-        ));
-    }
-    for (number, ids) in replicas.iter().enumerate() {
-        let distinct: BTreeSet<_> = ids.iter().collect();
-        if ids.is_empty() {
-            let text = format!("Cannot have replication factor of 0 for partition id {number}.");
-            return invalid(text);
-        }
-        if distinct.len() != ids.len() {
-            let ids = list(&mut ids.iter().map(i32::to_string));
-            return invalid(format!(
-                "Duplicate brokers not allowed in replica assignment: {ids} for partition id \
-                 {number}."
-            ));
-        }
-    }
-    if replicas.iter().any(|ids| ids.len() != factor) {
-        return invalid(format!(
-            "Inconsistent replication factor between partitions, partition 0 has {factor} while \
-             new ones have others."
-        ));
-    }
-    Ok(())
+    replicas.iter().try_for_each(|ids| check_manual(image, &[], ids, Some(factor)))
 }

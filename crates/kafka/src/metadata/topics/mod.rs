@@ -1,6 +1,5 @@
 //! Making, growing, moving and deleting topics.
 
-pub mod assign;
 mod create;
 mod grow;
 mod internal;
@@ -9,6 +8,7 @@ mod reassign;
 
 use std::sync::Arc;
 
+use polyport_kafka_codec::placement::{Candidate, PlacementError};
 use polyport_tree::client::{Client, ClientError};
 
 pub(in crate::metadata) use create::first_state;
@@ -20,7 +20,6 @@ pub use reassign::Moves;
 use super::config::Configs;
 use super::image::{Image, Images};
 use super::{TopicId, znode};
-use assign::Candidate;
 use znode::path;
 
 /// Why nothing was done about a topic. Texts are for the client.
@@ -62,6 +61,19 @@ pub enum TopicError {
     /// The operating system has no randomness.
     #[error("no randomness: {0}")]
     Randomness(String),
+}
+
+impl From<PlacementError> for TopicError {
+    fn from(error: PlacementError) -> Self {
+        let text = error.to_string();
+        match error {
+            PlacementError::Partitions => Self::InvalidPartitions(text),
+            PlacementError::Replicas | PlacementError::Brokers { .. } => {
+                Self::InvalidReplicationFactor(text)
+            }
+            PlacementError::Racks => Self::InvalidReplicaAssignment(text),
+        }
+    }
 }
 
 /// Makes, grows and deletes topics. Clones are handles on the same.
@@ -108,27 +120,24 @@ impl Topics {
     /// Waits until every partition of a topic has a leader, or the topic is gone. There is no
     /// limit of time: wrap it in one.
     pub async fn led(&self, topic: &str) {
-        let mut changes = self.images.subscribe();
-        loop {
-            let image = changes.next().await.after;
-            let led = |topic: &Arc<super::image::Topic>| {
-                topic.partitions.iter().all(|partition| partition.leader().is_some())
-            };
-            if image.topic(topic).is_none_or(led) {
-                return;
-            }
-        }
+        let led = |topic: &Arc<super::image::Topic>| {
+            topic.partitions.iter().all(|partition| partition.leader().is_some())
+        };
+        self.until(|image| image.topic(topic).is_none_or(led)).await;
     }
 
     /// Waits until a topic of this id is gone. There is no limit of time: wrap it in one.
     pub async fn gone(&self, topic: &str, id: TopicId) {
-        let mut changes = self.images.subscribe();
-        loop {
-            let image = changes.next().await.after;
-            if image.topic(topic).is_none_or(|topic| topic.id != id) {
-                return;
-            }
+        self.until(|image| image.topic(topic).is_none_or(|topic| topic.id != id)).await;
+    }
+
+    async fn until(&self, holds: impl Fn(&Image) -> bool) {
+        // Most often there is nothing to wait for, and a subscription begins with all there is.
+        if holds(&self.images.current()) {
+            return;
         }
+        let mut changes = self.images.subscribe();
+        while !holds(&changes.next().await.after) {}
     }
 }
 
@@ -140,6 +149,41 @@ fn unknown(topic: &str) -> TopicError {
 fn candidates(image: &Image) -> Vec<Candidate<'_>> {
     let broker = |broker: &Arc<super::image::Broker>| broker.id;
     image.brokers().values().map(|b| (broker(b), b.rack.as_deref())).collect()
+}
+
+/// Kafka's checks of a partition's replicas that somebody has chosen. `known`: brokers that have it
+/// and may be away. `factor`: how many replicas the other partitions have.
+fn check_manual(
+    image: &Image,
+    known: &[i32],
+    replicas: &[i32],
+    factor: Option<usize>,
+) -> Result<(), TopicError> {
+    let invalid = |rest: String| {
+        let text = format!("The manual partition assignment includes {rest}");
+        Err(TopicError::InvalidReplicaAssignment(text))
+    };
+    if replicas.is_empty() {
+        return invalid("an empty replica list.".to_owned());
+    }
+    let mut sorted = replicas.to_vec();
+    sorted.sort_unstable();
+    for (at, id) in sorted.iter().enumerate() {
+        if !known.contains(id) && !image.is_alive(*id) {
+            return invalid(format!("broker {id}, but no such broker is registered."));
+        }
+        if at > 0 && sorted[at - 1] == *id {
+            return invalid(format!("the broker {id} more than once."));
+        }
+    }
+    match factor {
+        Some(factor) if factor != replicas.len() => invalid(format!(
+            "a partition with {} replica(s), but this is not consistent with previous partitions, \
+             which have {factor} replica(s).",
+            replicas.len()
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A random number below `bound`.

@@ -1,12 +1,12 @@
 //! Moving partitions to other brokers. The wish is written into the topic's assignment; the brokers
 //! copy, and the controller settles the assignment when all new replicas are in sync.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use polyport_tree::TreeError;
 use polyport_tree::client::{ClientError, writes};
 
-use super::{TRIES, TopicError, Topics, unknown};
+use super::{TRIES, TopicError, Topics, check_manual, unknown};
 use crate::metadata::TopicId;
 use crate::metadata::image::{Image, Partition, Topic};
 use crate::metadata::znode::{Assignment, TopicZnode, path};
@@ -31,7 +31,8 @@ impl Topics {
             let mut results = BTreeMap::new();
             let mut planned = BTreeMap::new();
             for (number, wish) in moves {
-                let plan = plan(&image, topic, *number, wish.as_deref());
+                let unclean = self.configs.unclean(&image, name);
+                let plan = plan(&image, topic, *number, wish.as_deref(), unclean);
                 results.insert(*number, plan.clone().map(|_| ()));
                 if let Ok(plan) = plan {
                     planned.insert(*number, plan);
@@ -64,12 +65,14 @@ fn with(topic: &Topic, planned: BTreeMap<i32, Assignment>) -> TopicZnode {
     TopicZnode { id, partitions }
 }
 
-/// The partition's assignment while it moves.
+/// The partition's assignment while it moves. `unclean`: whether the topic takes a leader that was
+/// not in sync.
 fn plan(
     image: &Image,
     topic: &Topic,
     number: i32,
     wish: Option<&[i32]>,
+    unclean: bool,
 ) -> Result<Assignment, TopicError> {
     let gone = |text: &str| TopicError::Unknown(text.to_owned());
     if image.is_deleting(&topic.name) {
@@ -80,12 +83,20 @@ fn plan(
     let origin = origin(partition);
     let target = match wish {
         Some(target) => {
-            check(image, target)?;
+            // Who has a replica already may be away.
+            check_manual(image, &origin, target, None)?;
             target
         }
         None if partition.reassigning.is_none() => {
             let text = "No partition reassignment is in progress.";
             return Err(TopicError::NoReassignmentInProgress(text.to_owned()));
+        }
+        None if !unclean && !origin.iter().any(|id| partition.isr().contains(id)) => {
+            return Err(TopicError::InvalidReplicaAssignment(format!(
+                "Unable to revert partition assignment for {}:{number} because it would require an \
+                 unclean leader election.",
+                topic.name
+            )));
         }
         None => &origin,
     };
@@ -95,7 +106,8 @@ fn plan(
         replicas.iter().copied().filter(|id| !others.contains(id)).collect::<Vec<_>>()
     };
     let (adding, removing) = (without(&origin), without(target));
-    if adding.is_empty() {
+    let in_sync = |id: &i32| partition.isr().contains(id);
+    if adding.is_empty() && (removing.is_empty() || target.iter().all(in_sync)) {
         // Nothing has to be copied first: those that are no replicas any more leave at once.
         return Ok(Assignment::settled(target.to_vec()));
     }
@@ -106,35 +118,6 @@ fn plan(
 fn origin(partition: &Partition) -> Vec<i32> {
     let Assignment { replicas, adding, .. } = partition.assignment();
     replicas.into_iter().filter(|id| !adding.contains(id)).collect()
-}
-
-/// Kafka's checks, in its order and words.
-fn check(image: &Image, target: &[i32]) -> Result<(), TopicError> {
-    let invalid = |text: String| Err(TopicError::InvalidReplicaAssignment(text));
-    let list = |ids: &mut dyn Iterator<Item = i32>| {
-        ids.map(|id| id.to_string()).collect::<Vec<_>>().join(", ")
-    };
-    let all = list(&mut target.iter().copied());
-    if target.is_empty() {
-        return invalid("Empty replica list specified in partition reassignment.".to_owned());
-    }
-    let distinct: BTreeSet<_> = target.iter().collect();
-    if distinct.len() != target.len() {
-        return invalid(format!(
-            "Duplicate replica ids in partition reassignment replica list: {all}"
-        ));
-    }
-    if target.iter().any(|id| *id < 0) {
-        return invalid(format!("Invalid broker id in replica list: {all}"));
-    }
-    if !target.iter().all(|id| image.is_alive(*id)) {
-        let alive = list(&mut image.brokers().keys().copied());
-        return invalid(format!(
-            "Replica assignment has brokers that are not alive. Replica list: {all}, live broker \
-             list: {alive}"
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -157,8 +140,9 @@ mod tests {
     #[test]
     fn a_move_keeps_the_old_replicas_until_the_new_ones_are_there() {
         let now = image(&[1, 2, 3, 4], &[(&[1, 2], Some((1, &[1, 2])))]);
-        let plan =
-            |image: &Image, wish: Option<&[i32]>| plan(image, image.topic("t").unwrap(), 0, wish);
+        let plan = |image: &Image, wish: Option<&[i32]>| {
+            plan(image, image.topic("t").unwrap(), 0, wish, false)
+        };
         let first = plan(&now, Some(&[3, 1])).unwrap();
         let expected = Assignment { replicas: vec![3, 1, 2], adding: vec![3], removing: vec![2] };
         assert_eq!(first, expected);
@@ -172,30 +156,44 @@ mod tests {
         // Another order, or fewer: nothing to copy.
         assert_eq!(plan(&now, Some(&[2, 1])).unwrap(), Assignment::settled(vec![2, 1]));
         assert_eq!(plan(&now, Some(&[2])).unwrap(), Assignment::settled(vec![2]));
+        // Who is left has to get in sync before the others go, and may be away meanwhile.
+        let lagging = image(&[1], &[(&[1, 2], Some((1, &[1])))]);
+        let waits = Assignment { replicas: vec![2, 1], adding: vec![], removing: vec![1] };
+        assert_eq!(plan(&lagging, Some(&[2])).unwrap(), waits);
+    }
+
+    #[test]
+    fn a_move_is_not_called_off_where_only_the_new_replicas_are_in_sync() {
+        let now = image(&[3], &[(&[3, 1], Some((3, &[3])))]);
+        let moved = Assignment { replicas: vec![3, 1], adding: vec![3], removing: vec![1] };
+        let now = moving(now, &moved);
+        let plan = |unclean| plan(&now, now.topic("t").unwrap(), 0, None, unclean);
+        let text = "Unable to revert partition assignment for t:0 because it would require an \
+                    unclean leader election.";
+        let error = TopicError::InvalidReplicaAssignment(text.to_owned());
+        assert_eq!(plan(false).unwrap_err(), error);
+        assert_eq!(plan(true).unwrap(), Assignment::settled(vec![1]));
     }
 
     #[test]
     fn moves_that_cannot_be_are_refused_in_kafkas_words() {
         let now = image(&[1, 2], &[(&[1], Some((1, &[1])))]);
         let refused = |number, wish: Option<&[i32]>| {
-            plan(&now, now.topic("t").unwrap(), number, wish).unwrap_err()
+            plan(&now, now.topic("t").unwrap(), number, wish, false).unwrap_err()
         };
         let none = TopicError::NoReassignmentInProgress(
             "No partition reassignment is in progress.".to_owned(),
         );
         assert_eq!(refused(0, None), none);
         assert!(matches!(refused(1, Some(&[1])), TopicError::Unknown(_)));
-        for (wish, text) in [
-            (&[][..], "Empty replica list specified in partition reassignment."),
-            (&[1, 1], "Duplicate replica ids in partition reassignment replica list: 1, 1"),
-            (&[-1], "Invalid broker id in replica list: -1"),
-            (
-                &[1, 3],
-                "Replica assignment has brokers that are not alive. Replica list: 1, 3, live \
-                 broker list: 1, 2",
-            ),
+        for (wish, rest) in [
+            (&[][..], "an empty replica list."),
+            (&[1, 1], "the broker 1 more than once."),
+            (&[-1], "broker -1, but no such broker is registered."),
+            (&[1, 3], "broker 3, but no such broker is registered."),
         ] {
-            let error = TopicError::InvalidReplicaAssignment(text.to_owned());
+            let text = format!("The manual partition assignment includes {rest}");
+            let error = TopicError::InvalidReplicaAssignment(text);
             assert_eq!(refused(0, Some(wish)), error);
         }
     }

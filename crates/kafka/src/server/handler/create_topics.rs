@@ -37,38 +37,47 @@ pub(in crate::server) async fn handle(
         if twice.contains(&name) {
             if told.insert(name.clone()) {
                 let text = "Duplicate topic name.".to_owned();
-                topics.push(failed(name, ErrorCode::InvalidRequest, Some(text)));
+                topics.push((name, Err((ErrorCode::InvalidRequest, Some(text)))));
             }
             continue;
         }
-        topics.push(match one(call, topic, request.validate_only, deadline).await {
+        let outcome = one(call, topic, request.validate_only).await;
+        topics.push((name, outcome));
+    }
+    // All are made before any is waited for, so that this node makes their files together.
+    let mut results = Vec::with_capacity(topics.len());
+    for (name, outcome) in topics {
+        let served = async {
+            let created = outcome?;
+            if !request.validate_only {
+                let served = served(call, &name, created.zxid);
+                let late = |_| (ErrorCode::RequestTimedOut, None);
+                timeout_at(deadline, served).await.map_err(late)?;
+            }
+            Ok(created)
+        };
+        results.push(match served.await {
             Ok(created) => succeeded(call, name, &created),
             Err((code, text)) => failed(name, code, text),
         });
     }
-    CreateTopicsResponse { topics, ..Default::default() }
+    CreateTopicsResponse { topics: results, ..Default::default() }
 }
 
-async fn one(
-    call: &Call,
-    topic: CreatableTopic,
-    validate_only: bool,
-    deadline: Instant,
-) -> Result<Created, (ErrorCode, Option<String>)> {
+/// Returns when a topic that was made answers, as far as this node leads it.
+async fn served(call: &Call, topic: &str, zxid: i64) {
+    call.broker.images.at(zxid).await;
+    call.broker.served(topic).await;
+}
+
+/// Why a topic was not made, and what the client is told of it.
+type Failure = (ErrorCode, Option<String>);
+
+async fn one(call: &Call, topic: CreatableTopic, validate_only: bool) -> Result<Created, Failure> {
     let broker = &call.broker;
     let new = wanted(topic).map_err(|text| (ErrorCode::InvalidRequest, Some(text)))?;
     let refused = |error: TopicError| (error.code(), Some(error.to_string()));
-    let created = broker.topics.create(&new, validate_only).await.map_err(refused)?;
-    if !validate_only {
-        let made = async {
-            broker.images.at(created.zxid).await;
-            broker.served(&new.name).await;
-        };
-        if timeout_at(deadline, made).await.is_err() {
-            return Err((ErrorCode::RequestTimedOut, None));
-        }
-    }
-    Ok(created)
+    broker.topics.create(&new, validate_only).await.map_err(refused)
 }
 
 fn wanted(topic: CreatableTopic) -> Result<NewTopic, String> {

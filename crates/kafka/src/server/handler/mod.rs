@@ -3,6 +3,7 @@
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
+mod alter_partition_reassignments;
 pub(super) mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
@@ -18,6 +19,7 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
 mod describe_transactions;
+mod elect_leaders;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
@@ -27,6 +29,7 @@ mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod list_transactions;
 mod metadata;
 mod offset_commit;
@@ -79,6 +82,13 @@ pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended>
         ApiKey::DescribeLogDirs => answer(call, reader, describe_log_dirs::handle).await,
         ApiKey::CreatePartitions => answer(call, reader, create_partitions::handle).await,
         ApiKey::DeleteGroups => answer(call, reader, delete_groups::handle).await,
+        ApiKey::ElectLeaders => answer(call, reader, elect_leaders::handle).await,
+        ApiKey::AlterPartitionReassignments => {
+            answer(call, reader, alter_partition_reassignments::handle).await
+        }
+        ApiKey::ListPartitionReassignments => {
+            answer(call, reader, list_partition_reassignments::handle).await
+        }
         ApiKey::OffsetDelete => answer(call, reader, offset_delete::handle).await,
         ApiKey::DescribeCluster => answer(call, reader, describe_cluster::handle).await,
         ApiKey::DescribeProducers => answer(call, reader, describe_producers::handle).await,

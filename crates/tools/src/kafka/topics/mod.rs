@@ -2,7 +2,6 @@
 
 mod options;
 mod output;
-mod zookeeper;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +13,7 @@ use super::client::{TopicPartition, is_internal};
 use super::log;
 use super::pattern::Pattern;
 use super::stop::{Failure, Stop, exit_code};
+use super::zookeeper;
 use crate::zk_cli::Console;
 
 const LOGGER: &str = "org.apache.kafka.tools.TopicCommand";

@@ -7,6 +7,8 @@ pub(in crate::metadata::config) const CLUSTER_WIDE: &[&str] = &[
     "compression.lz4.level",
     "compression.type",
     "compression.zstd.level",
+    "follower.replication.throttled.rate",
+    "leader.replication.throttled.rate",
     "log.cleaner.backoff.ms",
     "log.cleaner.dedupe.buffer.size",
     "log.cleaner.delete.retention.ms",
@@ -48,6 +50,7 @@ pub(in crate::metadata::config) const CLUSTER_WIDE: &[&str] = &[
     "num.recovery.threads.per.data.dir",
     "num.replica.fetchers",
     "producer.id.expiration.ms",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
     "transaction.partition.verification.enable",
     "unclean.leader.election.enable",
 ];

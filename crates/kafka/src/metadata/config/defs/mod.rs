@@ -10,10 +10,44 @@ pub(super) mod security;
 pub(super) mod server;
 pub(super) mod topic;
 
-use super::def::Def;
+use super::def::{Def, Kind, Valid, def};
 
 /// The tables of a broker's configurations.
 const BROKER: [&[Def]; 4] = [groups::GROUPS, logs::LOGS, security::SECURITY, server::SERVER];
+
+/// What Kafka reads from a broker's file and never shows.
+const INTERNAL: &[Def] = &[def(
+    "producer.id.expiration.check.interval.ms",
+    Kind::Int,
+    Some("600000"),
+    Valid::AtLeast(1),
+    "How often it is looked for producers that have been silent for too long.",
+)];
+
+/// What is only ever set at run time, and shown where it is set.
+const RUN_TIME: &[Def] = &[
+    def(
+        "follower.replication.throttled.rate",
+        Kind::Long,
+        None,
+        Valid::AtLeast(0),
+        "Most bytes a second that this broker's throttled followers fetch.",
+    ),
+    def(
+        "leader.replication.throttled.rate",
+        Kind::Long,
+        None,
+        Valid::AtLeast(0),
+        "Most bytes a second that this broker's throttled leaders give to followers.",
+    ),
+    def(
+        "replica.alter.log.dirs.io.max.bytes.per.second",
+        Kind::Long,
+        None,
+        Valid::AtLeast(0),
+        "Most bytes a second that replicas moving between directories take.",
+    ),
+];
 
 fn find(table: &'static [Def], name: &str) -> Option<&'static Def> {
     let at = table.binary_search_by(|def| def.name.cmp(name)).ok()?;
@@ -32,10 +66,15 @@ pub fn topics() -> impl Iterator<Item = &'static Def> {
 
 /// A configuration of brokers.
 pub fn broker(name: &str) -> Option<&'static Def> {
-    BROKER.iter().find_map(|table| find(table, name))
+    BROKER.iter().chain(&[INTERNAL, RUN_TIME]).find_map(|table| find(table, name))
 }
 
-/// All configurations of brokers, by name.
+/// Configurations of brokers that are shown where they are set.
+pub fn run_time() -> &'static [Def] {
+    RUN_TIME
+}
+
+/// All configurations of brokers that are always shown, by name.
 pub fn brokers() -> Vec<&'static Def> {
     let mut all: Vec<_> = BROKER.iter().flat_map(|table| table.iter()).collect();
     all.sort_by_key(|def| def.name);

@@ -237,3 +237,29 @@ fn a_broker_is_described_word_for_word_as_by_kafka() {
     let other: Vec<_> = ours.iter().filter(|line| !theirs.contains(&line.as_str())).collect();
     assert!(other.is_empty(), "{other:#?}");
 }
+
+#[test]
+fn what_kafka_does_not_show_has_its_value_all_the_same() {
+    const NAME: &str = "producer.id.expiration.check.interval.ms";
+    let of = |pairs: &[(&str, &str)]| configs(pairs).broker_number(&Image::default(), NAME);
+    assert_eq!(of(&[]), 600_000);
+    assert_eq!(of(&[(NAME, "5")]), 5);
+    let shown = configs(&[]).describe_broker(&Image::default());
+    assert!(shown.iter().all(|entry| entry.name != NAME));
+}
+
+#[test]
+fn throttled_rates_are_set_at_run_time_and_shown_where_they_are() {
+    const NAME: &str = "leader.replication.throttled.rate";
+    let shown = |image: &Image| {
+        let entries = configs(&[]).describe_broker(image).into_iter();
+        entries.filter(|entry| entry.name == NAME).collect::<Vec<_>>()
+    };
+    assert!(shown(&Image::default()).is_empty());
+    let own: &[(&str, &str)] = &[(NAME, "1000")];
+    let [entry] = &shown(&image(&[("brokers/1", own)]))[..] else { panic!("it is not shown") };
+    assert_eq!(self::shown(entry), ["DynamicBroker:leader.replication.throttled.rate=1000"]);
+    assert!(!entry.read_only);
+    let all: &[(&str, &str)] = &[(NAME, "7")];
+    assert_eq!(configs(&[]).broker_number(&image(&[("brokers/<default>", all)]), NAME), 7);
+}

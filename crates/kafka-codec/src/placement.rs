@@ -1,4 +1,5 @@
-//! Which brokers get which replicas: spread evenly, and over racks where all brokers have one.
+//! Which brokers get which replicas: spread evenly, and over racks where all brokers have one. Servers
+//! place topics by it, and tools propose places.
 //!
 //! First replicas go round the brokers from some start; the others of a partition are a shift away
 //! from the first, and the shift grows with each round, so that a broker's followers are spread too.
@@ -7,7 +8,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::TopicError;
+/// Why replicas cannot be placed, in Kafka's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlacementError {
+    /// The number of partitions is not positive.
+    #[error("Number of partitions must be larger than 0.")]
+    Partitions,
+    /// The number of replicas is not positive.
+    #[error("Replication factor must be larger than 0.")]
+    Replicas,
+    /// A broker would have two replicas of a partition.
+    #[error("Replication factor: {wanted} larger than available brokers: {there}.")]
+    Brokers {
+        /// Replicas of a partition.
+        wanted: i32,
+        /// Brokers.
+        there: usize,
+    },
+    /// Some brokers have a rack and some have none.
+    #[error("Not all brokers have rack information for replica rack aware assignment.")]
+    Racks,
+}
 
 /// A broker and its rack.
 pub type Candidate<'a> = (i32, Option<&'a str>);
@@ -27,27 +48,23 @@ pub struct Start {
 /// their ids.
 ///
 /// # Errors
-/// If either is no positive number, there are too few brokers, or some have a rack and some have
-/// none.
+/// See [`PlacementError`].
 pub fn assign(
     brokers: &[Candidate<'_>],
     partitions: i32,
     replication_factor: i32,
     start: Start,
-) -> Result<BTreeMap<i32, Vec<i32>>, TopicError> {
+) -> Result<BTreeMap<i32, Vec<i32>>, PlacementError> {
     if partitions <= 0 {
-        let text = "Number of partitions must be larger than 0.";
-        return Err(TopicError::InvalidPartitions(text.to_owned()));
+        return Err(PlacementError::Partitions);
     }
     if replication_factor <= 0 {
-        let text = "Replication factor must be larger than 0.";
-        return Err(TopicError::InvalidReplicationFactor(text.to_owned()));
+        return Err(PlacementError::Replicas);
     }
     let factor = replication_factor as usize;
     if factor > brokers.len() {
         let (wanted, there) = (replication_factor, brokers.len());
-        let text = format!("Replication factor: {wanted} larger than available brokers: {there}.");
-        return Err(TopicError::InvalidReplicationFactor(text));
+        return Err(PlacementError::Brokers { wanted, there });
     }
     let round = round(brokers)?;
     let racks = round.iter().map(|(_, rack)| *rack).collect::<BTreeSet<_>>().len();
@@ -67,16 +84,13 @@ pub fn assign(
 }
 
 /// The order in which brokers are gone round: racks alternate.
-fn round<'a>(brokers: &[Candidate<'a>]) -> Result<Vec<Candidate<'a>>, TopicError> {
+fn round<'a>(brokers: &[Candidate<'a>]) -> Result<Vec<Candidate<'a>>, PlacementError> {
     if brokers.iter().all(|(_, rack)| rack.is_none()) {
         return Ok(brokers.to_vec());
     }
     let mut by_rack: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
     for (id, rack) in brokers {
-        let rack = rack.ok_or_else(|| {
-            let text = "Not all brokers have rack information for replica rack aware assignment.";
-            TopicError::InvalidReplicaAssignment(text.to_owned())
-        })?;
+        let rack = rack.ok_or(PlacementError::Racks)?;
         by_rack.entry(rack).or_default().push(*id);
     }
     let longest = by_rack.values().map(Vec::len).max().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::kafka::stop::Failure;
+use super::stop::Failure;
 use crate::zk_client::{Client, ClientOptions, ConnectString};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
