@@ -9,7 +9,7 @@ E2E_MINUTES ?= 20
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build dist test test-unit test-e2e fuzz-smoke sim bench-zookeeper fmt lint deny docs
+.PHONY: help run build dist test test-unit test-e2e fuzz-smoke sim bench-zookeeper bench-kafka fmt lint deny docs
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -42,6 +42,11 @@ bench-zookeeper: ## the same load on Polyport and on the real ZooKeeper; BENCH=-
 	@.ci/setup debian
 	$(CARGO) build --release -p polyport -p polyport-bench-zookeeper
 	$(PYTHON) bench/zookeeper.py $(BENCH)
+
+bench-kafka: ## the same load on Polyport and on a real Kafka; BENCH=--quick for a short one
+	@.ci/setup debian
+	$(if $(POLYPORT),,$(CARGO) build --release -p polyport)
+	$(PYTHON) bench/kafka.py $(BENCH)
 
 fmt: ## format the code
 	$(CARGO) fmt --all

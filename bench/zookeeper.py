@@ -15,26 +15,18 @@ import argparse
 import json
 import os
 import pathlib
-import signal
 import subprocess
-import sys
 import time
 
-import peers
-from bars import bars
+import zookeeper_peers as peers
+from service import REPOSITORY, TARGET, BenchError, check_disk, polyport_binary, run, say
 from table import Samples, table
+from zookeeper_bars import bars
 
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
 PARTS = ["startup", "idle", "throughput", "latency", "memory", "failover"]
 # The part of the machine that other processes may take without a run being repeated.
 QUIET = 0.15
 OPS = ["create", "set", "get", "children", "mix70"]
-
-
-def say(text):
-    """Progress, apart from the result."""
-    print(text, file=sys.stderr, flush=True)
 
 
 class Bench:
@@ -55,7 +47,7 @@ class Bench:
         command = [self.load_binary, "--servers", service.servers(), *map(str, arguments)]
         result = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
         if result.returncode != 0:
-            raise peers.BenchError(f"{service.name}: {' '.join(command)}\n{result.stderr}")
+            raise BenchError(f"{service.name}: {' '.join(command)}\n{result.stderr}")
         report = json.loads(result.stdout)
         if report.get("errors") or report.get("lost_connections"):
             say(f"    errors: {report}")
@@ -71,7 +63,7 @@ class Bench:
             report = self.load(
                 service, "--op", op, "--connections", connections, "--pipeline", pipeline,
                 "--seconds", seconds, "--warmup", warmup, "--skip-setup",
-                "--watch-pids", service.pids(), *more,
+                "--watch-pids", ",".join(map(str, service.pids())), *more,
             )
             others = max(0, report["other_cpu_s"]) / report["seconds"] / os.cpu_count()
             if best is None or others < best[0]:
@@ -314,23 +306,6 @@ def parse():
     return options
 
 
-def check_disk(directory):
-    """fsync on a tmpfs costs nothing and would measure nothing."""
-    directory.mkdir(parents=True, exist_ok=True)
-    kind = subprocess.run(["stat", "-f", "-c", "%T", directory], capture_output=True, text=True,
-                          check=True).stdout.strip()
-    if kind in ("tmpfs", "ramfs"):
-        raise peers.BenchError(f"{directory} is on {kind}: choose a disk with --dir")
-
-
-def polyport_binary():
-    """POLYPORT_BIN, or what this checkout has built."""
-    built = [TARGET / "dist/polyport", TARGET / "release/polyport"]
-    # Not to be inherited: to the program itself, POLYPORT_… is its configuration.
-    given = os.environ.pop("POLYPORT_BIN", None)
-    return given or next((str(b) for b in built if b.exists()), None)
-
-
 def main():
     options = parse()
     kind = peers.ZooKeeper39 if options.peer == "3.9" else peers.ZooKeeper
@@ -345,8 +320,6 @@ def main():
         subprocess.run(["cargo", "build", "--release", "-q", "-p", "polyport-bench-zookeeper"],
                        cwd=REPOSITORY, check=True)
     bench = Bench(options)
-    # SystemExit, so that servers are ended also when the bench is.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         for number_of_round in range(1, options.rounds + 1):
             say(f"round {number_of_round} of {options.rounds}")
@@ -361,9 +334,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except peers.BenchError as error:
-        sys.exit(f"bench/zookeeper.py: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run(main)

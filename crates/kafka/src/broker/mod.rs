@@ -64,6 +64,8 @@ pub struct Broker {
     pub(crate) groups: Coordinator,
     pub(crate) transactions: TransactionCoordinator,
     pub(crate) fetch_sessions: FetchSessions,
+    /// `fetch.max.bytes`. Every fetch asks, and looking a setting up takes longer than a small fetch.
+    pub(crate) fetch_max_bytes: u64,
     pub(crate) stats: Stats,
     /// The threads that all of this runs on.
     pub(crate) threads: tokio::runtime::Handle,

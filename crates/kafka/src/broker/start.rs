@@ -94,6 +94,7 @@ impl Broker {
             fetch_sessions: FetchSessions::new(
                 settings.size("max.incremental.fetch.session.cache.slots"),
             ),
+            fetch_max_bytes: settings.size("fetch.max.bytes") as u64,
             settings,
             clock,
             store,

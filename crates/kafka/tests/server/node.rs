@@ -68,7 +68,12 @@ fn directory() -> Arc<Directory> {
 impl Node {
     /// One alone.
     pub async fn start() -> Self {
-        Self::start_one(1, &free_ports(1), directory(), &[]).await
+        Self::start_with(&[]).await
+    }
+
+    /// One alone, with such a file.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_one(1, &free_ports(1), directory(), settings).await
     }
 
     /// Three that are a cluster.

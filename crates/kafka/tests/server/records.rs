@@ -105,6 +105,19 @@ async fn what_was_produced_is_fetched() {
 }
 
 #[tokio::test]
+async fn no_fetch_is_answered_with_more_than_the_broker_allows() {
+    let node = Node::start_with(&[("fetch.max.bytes", "1500")]).await;
+    let mut connection = node.connect().await;
+    create(&mut connection, "t").await;
+    for number in 0..2 {
+        connection.ask(&produce("t", 1, Some(batch(&[number; 1000]))), 9).await;
+    }
+    let response = connection.ask(&fetch("t", 0), 11).await;
+    assert_eq!(values(&response), [[0; 1000]]);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_fetch_waits_until_there_is_something() {
     let node = Node::start().await;
     let (mut consumer, mut producer) = (node.connect().await, node.connect().await);

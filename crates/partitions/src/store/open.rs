@@ -161,9 +161,14 @@ impl<D: Disk> Shared<D> {
                 return Vec::new();
             }
         };
+        // A topic's configuration is put together of dozens of values: once for all its partitions.
+        let mut configs = HashMap::new();
+        for of in &all {
+            configs.entry(&*of.topic).or_insert_with(|| config_of(&of.topic));
+        }
         let log_dir = &*log_dir;
         parallel::for_each(&all, self.settings.recovery_threads_per_dir, |of| {
-            let config = config_of(&of.topic);
+            let config = configs[&*of.topic].clone();
             let log = log_dir.open_found(of, config.log.clone(), now);
             let path = log_dir.path().join(of.dir_name());
             let (topic_id, log) = match partition_metadata::load(&self.disk, &path) {

@@ -55,6 +55,25 @@ fn partitions_come_back_after_a_clean_stop_and_after_a_crash() {
 }
 
 #[test]
+fn a_topics_configuration_is_put_together_once_for_all_its_partitions() {
+    let disk = SimDisk::new();
+    let first = store(&disk);
+    for number in 0..3 {
+        led(&first, number, &config());
+    }
+    assert_eq!(first.close(), 0);
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let config_of = |topic: &str| {
+        assert_eq!(topic, "t");
+        asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        config()
+    };
+    let clock = Arc::new(TestClock::default());
+    let (_, opened) = Store::open(disk, settings(&["/a"]), clock, &config_of).unwrap();
+    assert_eq!((opened.partitions, asked.into_inner()), (3, 1));
+}
+
+#[test]
 fn an_idle_store_is_closed_and_opened_without_a_write_to_its_partitions() {
     let disk = SimDisk::new();
     let first = store(&disk);

@@ -99,7 +99,7 @@ fn limits(
     let wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
     let most = match follower {
         Some(_) => u64::MAX,
-        None => broker.settings.size("fetch.max.bytes") as u64,
+        None => broker.fetch_max_bytes,
     };
     Limits {
         follower,

@@ -4,13 +4,13 @@ Each runs one or more nodes on loopback, data on a real disk, fsync on, otherwis
 it. A node is a process of ours: it is ended by its own pid.
 """
 
-import os
 import pathlib
 import shutil
-import signal
 import socket
 import subprocess
-import time
+
+import polyport
+from service import BenchError, Node, Service
 
 # Shared by all, ZooKeeper's own sample configuration.
 TICK_TIME_MS = 2000
@@ -18,19 +18,10 @@ INIT_LIMIT = 10
 SYNC_LIMIT = 5
 
 
-class BenchError(Exception):
-    """What makes a run impossible, said to the user as it is."""
+class ZooKeeperNode(Node):
+    """A node that answers four-letter words."""
 
-
-class Node:
-    """One server process: its number from 1, its directory and its ports."""
-
-    def __init__(self, number, directory, base_port):
-        self.number = number
-        self.directory = directory
-        first = base_port + (number - 1) * 10
-        self.client, self.peer, self.election, self.admin, self.metrics = range(first, first + 5)
-        self.process = None
+    PORTS = ("client", "peer", "election", "admin", "metrics")
 
     def four_letter(self, word):
         """The answer to a four-letter word, empty if there is none."""
@@ -52,115 +43,36 @@ class Node:
                 return line.removeprefix("Mode: ")
         return ""
 
-    def rss_kib(self):
-        """Resident memory, in KiB."""
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(x.split()[1]) for x in status.splitlines() if x.startswith("VmRSS:"))
 
+class ZooKeeperService(Service):
+    """Nodes that speak ZooKeeper's protocol."""
 
-class Service:
-    """Nodes of one product. A subclass says how a node is configured and started."""
+    node_type = ZooKeeperNode
 
-    name = ""
+    def modes(self):
+        """Of all nodes, sorted."""
+        return sorted(node.mode() for node in self.nodes)
 
-    def __init__(self, root, base_port):
-        self.root = pathlib.Path(root)
-        self.base_port = base_port
-        self.nodes = []
+    def serving(self):
+        """Whether all nodes serve and one leads."""
+        modes = self.modes()
+        if len(modes) == 1:
+            return modes[0] in ("standalone", "leader")
+        return modes == ["follower"] * (len(modes) - 1) + ["leader"]
 
-    def prepare(self):
-        """Raises BenchError if this product cannot run here."""
-
-    def configure(self, node):
-        """Writes the node's configuration and returns the command that starts it."""
-        raise NotImplementedError
-
-    def create(self, count):
-        """Empty directories and configurations for `count` nodes; nothing is started."""
-        self.stop()
-        directory = self.root / self.name.replace(" ", "-")
-        shutil.rmtree(directory, ignore_errors=True)
-        self.nodes = [Node(n, directory / str(n), self.base_port) for n in range(1, count + 1)]
-        for node in self.nodes:
-            node.directory.mkdir(parents=True)
-
-    def command(self, node):
-        """The command line of a node."""
-        return [str(part) for part in self.configure(node)]
-
-    def start_node(self, node):
-        """Starts one process."""
-        with open(node.directory / "output.log", "ab") as log:
-            node.process = subprocess.Popen(
-                self.command(node), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=node.directory,
-            )
-
-    def start(self, count):
-        """Fresh nodes, serving."""
-        self.create(count)
-        for node in self.nodes:
-            self.start_node(node)
-        self.await_serving()
-
-    def await_serving(self, seconds=60):
-        """Returns when all nodes serve and one leads."""
-        deadline = time.monotonic() + seconds
-        while True:
-            modes = sorted(node.mode() for node in self.nodes)
-            if len(modes) == 1 and modes[0] in ("standalone", "leader"):
-                return
-            if modes == ["follower"] * (len(modes) - 1) + ["leader"]:
-                return
-            for node in self.nodes:
-                if node.process.poll() is not None:
-                    raise BenchError(
-                        f"{self.name} node {node.number} ended with {node.process.returncode}; "
-                        f"see {node.directory}/output.log"
-                    )
-            if time.monotonic() > deadline:
-                raise BenchError(f"{self.name}: no quorum in {seconds} s; modes are {modes}")
-            time.sleep(0.02)
+    def state(self):
+        return f"modes are {self.modes()}"
 
     def leader(self):
         """The node that leads."""
         return next(node for node in self.nodes if node.mode() in ("leader", "standalone"))
 
-    def kill(self, node):
-        """kill -9; returns the Unix time of it in milliseconds."""
-        at = time.time() * 1000
-        node.process.send_signal(signal.SIGKILL)
-        node.process.wait()
-        return at
-
-    def stop(self):
-        """Ends all nodes."""
-        running = [n for n in self.nodes if n.process and n.process.poll() is None]
-        for node in running:
-            node.process.terminate()
-        for node in running:
-            try:
-                node.process.wait(10)
-            except subprocess.TimeoutExpired:
-                node.process.kill()
-                node.process.wait()
-
-    def remove(self):
-        """Ends all nodes and deletes their data."""
-        self.stop()
-        for node in self.nodes:
-            shutil.rmtree(node.directory, ignore_errors=True)
-
     def servers(self):
         """host:port of all nodes, for the load generator."""
         return ",".join(f"127.0.0.1:{node.client}" for node in self.nodes)
 
-    def pids(self):
-        """Processes of all nodes, for the load generator."""
-        return ",".join(str(node.process.pid) for node in self.nodes)
 
-
-class Polyport(Service):
+class Polyport(ZooKeeperService):
     """`polyport serve` of a release or dist build."""
 
     name = "Polyport"
@@ -170,42 +82,22 @@ class Polyport(Service):
         self.binary = binary
 
     def prepare(self):
-        if not self.binary or not os.access(self.binary, os.X_OK):
-            raise BenchError("no Polyport binary: build one and set POLYPORT_BIN, or --peer-only")
+        polyport.check(self.binary)
 
     def configure(self, node):
-        lines = [
-            f'data_dir = "{node.directory}/data"',
-            "[node]",
-            f"id = {node.number}",
-            f'listen = "127.0.0.1:{node.peer}"',
+        return polyport.command(self.binary, node, self.nodes, [
             "[zookeeper]",
             f'listen = "127.0.0.1:{node.client}"',
             f"tick_time_ms = {TICK_TIME_MS}",
             # 60 from one address would not do for the bench.
             "max_client_connections = 0",
             'four_letter_words = ["*"]',
-            "[admin]",
-            f'listen = "127.0.0.1:{node.admin}"',
             "[kafka]",
             "listeners = []",
-            "[metrics]",
-            f'listen = "127.0.0.1:{node.metrics}"',
-        ]
-        if len(self.nodes) > 1:
-            lines += ["[cluster]", 'secret = "a-secret-for-the-bench-only"']
-            for other in self.nodes:
-                lines += [
-                    "[[cluster.nodes]]",
-                    f"id = {other.number}",
-                    f'address = "127.0.0.1:{other.peer}"',
-                ]
-        path = node.directory / "polyport.toml"
-        path.write_text("\n".join(lines) + "\n")
-        return [self.binary, "serve", "--config", path]
+        ])
 
 
-class ZooKeeper(Service):
+class ZooKeeper(ZooKeeperService):
     """Debian's package: the command that its zkServer.sh runs."""
 
     name = "ZooKeeper 3.8"
