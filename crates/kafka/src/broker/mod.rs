@@ -33,6 +33,7 @@ use crate::metadata::controller::Controller;
 use crate::metadata::image::Images;
 use crate::metadata::leaders::Leaders;
 use crate::metadata::topics::{TopicError, Topics};
+use crate::security::Access;
 use crate::server::FetchSessions;
 use crate::transaction::TransactionCoordinator;
 
@@ -65,6 +66,8 @@ pub struct Broker {
     pub(crate) transactions: TransactionCoordinator,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) stats: Stats,
+    /// Judges what callers may do; without it everybody may do everything.
+    pub(crate) access: Option<Access>,
     /// The threads that all of this runs on.
     pub(crate) threads: tokio::runtime::Handle,
     pub(crate) draining: watch::Sender<bool>,

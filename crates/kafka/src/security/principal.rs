@@ -9,15 +9,16 @@ pub const USER: &str = "User";
 /// Who a connection acts for: a kind and a name. A clone is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Principal {
-    kind: Arc<str>,
-    name: Arc<str>,
+    /// Both with a colon between, as lists have it.
+    text: Arc<str>,
+    /// Length of the kind.
+    kind: usize,
 }
 
 impl Principal {
     /// A user.
     pub fn user(name: &str) -> Self {
-        static KIND: LazyLock<Arc<str>> = LazyLock::new(|| USER.into());
-        Self { kind: KIND.clone(), name: name.into() }
+        Self { text: format!("{USER}:{name}").into(), kind: USER.len() }
     }
 
     /// Whoever did not say who they are: `User:ANONYMOUS`.
@@ -30,23 +31,28 @@ impl Principal {
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, name) = text.split_once(':')?;
         let whole = !kind.is_empty() && !name.is_empty();
-        whole.then(|| Self { kind: kind.into(), name: name.into() })
+        whole.then(|| Self { text: text.into(), kind: kind.len() })
     }
 
     /// The kind: `User` but for those that others' tools have written into access control lists.
     pub fn kind(&self) -> &str {
-        &self.kind
+        &self.text[..self.kind]
     }
 
     /// The name: of a user, or the distinguished name of a certificate.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.text[self.kind + 1..]
+    }
+
+    /// Kind and name, as in `User:alice`.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 }
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind, self.name)
+        f.write_str(&self.text)
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::authenticate::{Gate, Passage};
 use super::dispatch::Handled;
 use super::frames::{FrameLength, Frames};
 use super::response::{Output, Response};
@@ -42,6 +43,8 @@ pub(super) enum Ended {
     NotServed { api: &'static str, version: i16 },
     #[error("{0}")]
     Refused(&'static str),
+    #[error("not authenticated: {0}")]
+    NotAuthenticated(String),
     #[error("the client closed the connection")]
     Hangup,
     #[error("idle for longer than connections.max.idle.ms")]
@@ -105,10 +108,12 @@ struct Connection<'a> {
     output: Output,
     owed: VecDeque<Owed>,
     client: Client,
+    /// Where the listener asks clients who they are.
+    gate: Option<Gate>,
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client) {
+pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client, gate: Option<Gate>) {
     let address = client.address;
     let mut connection = Connection {
         stream,
@@ -116,6 +121,7 @@ pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client) {
         output: Output::default(),
         owed: VecDeque::new(),
         client,
+        gate,
         broker: &broker,
     };
     let ended = tokio::select! {
@@ -138,8 +144,11 @@ pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client) {
 impl Connection<'_> {
     async fn run(&mut self) -> Result<(), Ended> {
         let idle = self.broker.settings.max_idle();
+        let most = self.broker.settings.size("socket.request.max.bytes");
         let mut heard = Instant::now();
         loop {
+            let limit = self.gate.as_ref().and_then(Gate::limit);
+            self.frames.limit(limit.unwrap_or(most));
             self.handle().await?;
             self.send_ready().await?;
             if self.owed.is_empty() && self.frames.has_next() {
@@ -177,11 +186,31 @@ impl Connection<'_> {
     }
 
     async fn begin(&mut self, frame: BytesMut) -> Result<Owed, Ended> {
+        let frame = match &mut self.gate {
+            None => frame,
+            Some(gate) => match gate.receive(self.broker, &mut self.client, frame)? {
+                Passage::Through(frame) => frame,
+                Passage::Answer(response) => return Ok(Owed::Ready(response)),
+                Passage::Refused(answer, reason) => return self.refuse(answer, reason).await,
+            },
+        };
         Ok(match self.broker.dispatch(&mut self.client, frame).await? {
             Handled::Answer(response) => Owed::Ready(response),
             Handled::Nothing => Owed::Nothing,
             Handled::Later(answer) => Owed::Waiting(answer),
         })
+    }
+
+    /// Tells a client that it cannot come in, after a while, so that guessing takes long.
+    async fn refuse(&mut self, answer: Option<Response>, reason: String) -> Result<Owed, Ended> {
+        if let Some(gate) = &self.gate {
+            tokio::time::sleep(gate.failure_delay()).await;
+        }
+        if let Some(answer) = answer {
+            self.output.send(&mut self.stream, answer).await?;
+            self.output.flush(&mut self.stream).await?;
+        }
+        Err(Ended::NotAuthenticated(reason))
     }
 
     /// Sends the answers at the front that are there.

@@ -12,6 +12,7 @@ use polyport_tree::client::ClientError;
 use super::fetch_session;
 use crate::group::GroupError;
 use crate::metadata::topics::TopicError;
+use crate::security::acl::AclError;
 use crate::transaction::TransactionError;
 
 /// An error that has a number on the wire.
@@ -168,6 +169,15 @@ impl Code for ClientError {
             Self::Refused { .. } | Self::Unknown => ErrorCode::RequestTimedOut,
             Self::TooLong(_) => ErrorCode::InvalidRequest,
             Self::Closed => ErrorCode::NotController,
+        }
+    }
+}
+
+impl Code for AclError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Invalid(_) => ErrorCode::InvalidRequest,
+            Self::Tree(error) => error.code(),
         }
     }
 }
