@@ -67,7 +67,12 @@ fn directory() -> Arc<Directory> {
 impl Node {
     /// One alone.
     pub async fn start() -> Self {
-        Self::start_one(1, &free_ports(1), directory(), &[]).await
+        Self::start_with(&[]).await
+    }
+
+    /// One alone, with these lines in the broker's file.
+    pub async fn start_with(lines: &[(&str, &str)]) -> Self {
+        Self::start_one(1, &free_ports(1), directory(), lines).await
     }
 
     /// Three that are a cluster.
@@ -151,7 +156,16 @@ impl Node {
     }
 
     pub async fn connect(&self) -> Connection {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        self.connect_to(self.port).await
+    }
+
+    /// Opens another listener; its port.
+    pub async fn listen(&self, listener: &str) -> u16 {
+        self.broker.listen(listener, "127.0.0.1:0").await.unwrap().port()
+    }
+
+    pub async fn connect_to(&self, port: u16) -> Connection {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         Connection { stream, arrived: BytesMut::new(), next: 0 }
     }
 
