@@ -140,8 +140,8 @@ async fn what_nobody_allowed_is_refused() {
 #[tokio::test]
 async fn without_an_authorizer_there_are_no_lists() {
     let node = Node::start().await;
-    let answer =
-        node.connect().await.ask(&CreateAclsRequest { creations: vec![Default::default()] }, 3);
-    assert_eq!(answer.await.results[0].error_code, ErrorCode::SecurityDisabled.code());
+    let request = CreateAclsRequest { creations: vec![Default::default()] };
+    let answer = node.connect().await.ask(&request, 3).await;
+    assert_eq!(answer.results[0].error_code, ErrorCode::SecurityDisabled.code());
     node.stop().await;
 }
