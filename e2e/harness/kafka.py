@@ -66,13 +66,18 @@ def ask_versions(address, seconds=2.0):
 
 
 class KafkaNode(Node):
-    """A broker alone, with Kafka's properties on top of the quick ones."""
+    """A broker alone, with Kafka's properties on top of the quick ones.
+
+    `doors`: names of listeners beside PLAINTEXT; their ports are in `ports` by these names.
+    """
 
     port_names = ("kafka",)
 
-    def __init__(self, properties=None, name="broker", number=1):
+    def __init__(self, properties=None, name="broker", number=1, doors=()):
         folder = RUNS / f"{time.strftime('%H%M%S')}-{os.getpid()}-{PEER}-{name}"
-        super().__init__(number, folder, {p: port_pool.free_port() for p in self.port_names})
+        self.doors = doors
+        names = (*self.port_names, *doors)
+        super().__init__(number, folder, {p: port_pool.free_port() for p in names})
         self.properties = QUICK | (properties or {})
         # The brokers of its cluster, itself among them; none if it is alone.
         self.members = []
@@ -80,6 +85,11 @@ class KafkaNode(Node):
     @property
     def address(self):
         return f"{self.host}:{self.ports['kafka']}"
+
+    def listeners(self):
+        """All of them, as Kafka writes them."""
+        return [f"PLAINTEXT://{self.address}",
+                *(f"{door}://{self.host}:{self.ports[door]}" for door in self.doors)]
 
     @property
     def zookeeper(self):
@@ -136,7 +146,7 @@ class PolyportBroker(KafkaNode):
             "[zookeeper]", f"listen = {port['client']}", "tick_time_ms = 200",
             "[admin]", f"listen = {port['admin']}",
             "[metrics]", f"listen = {port['metrics']}",
-            "[kafka]", f"listeners = [{quoted('PLAINTEXT://' + self.address)}]",
+            "[kafka]", f"listeners = [{', '.join(map(quoted, self.listeners()))}]",
             "[kafka.properties]",
             *(f"{quoted(key)} = {quoted(value)}" for key, value in self.properties.items()),
         ]
@@ -160,7 +170,7 @@ class RealBroker(KafkaNode):
                 "-cp", f"{KAFKA_JARS}/*", *map(str, arguments)]
 
     def write_properties(self, **first):
-        lines = {"log.dirs": self.data_folder(), "listeners": f"PLAINTEXT://{self.address}",
+        lines = {"log.dirs": self.data_folder(), "listeners": ",".join(self.listeners()),
                  **{key.replace("_", "."): value for key, value in first.items()},
                  # Internal names of waits that Polyport does not have.
                  "log.initial.task.delay.ms": 500, **self.properties}
@@ -181,7 +191,7 @@ class KraftBroker(RealBroker):
         path = self.write_properties(
             process_roles="broker,controller", node_id=1,
             controller_quorum_voters=f"1@{controller}",
-            listeners=f"PLAINTEXT://{self.address},CONTROLLER://{controller}",
+            listeners=",".join([*self.listeners(), f"CONTROLLER://{controller}"]),
             controller_listener_names="CONTROLLER",
             group_coordinator_rebalance_protocols="classic,consumer")
         if not self.data_folder().exists():
@@ -219,6 +229,6 @@ def make_three(properties=None, name="three"):
     return {broker.number: broker for broker in brokers}
 
 
-def make_broker(properties=None, name="broker"):
+def make_broker(properties=None, name="broker", doors=()):
     kind = {"polyport": PolyportBroker, "real": KraftBroker, "zookeeper": ZookeeperBroker}[PEER]
-    return kind(properties, name)
+    return kind(properties, name, doors=doors)

@@ -20,7 +20,6 @@ def pytest_configure(config):
         "transactions": "needs the transaction coordinator",
         "consumer_protocol": "needs KIP-848",
         "old_versions": "needs what Kafka 4 dropped: versions and record formats of before 0.11",
-        "authorized_operations": "needs the authorizer",
         "checkpoint_files": "needs checkpoint files that say nothing yet",
         "reassignment": "needs elections and reassignments by hand",
         "tree": "looks at the znodes",
@@ -51,8 +50,8 @@ def pytest_sessionfinish(session, exitstatus):
 @pytest.fixture(scope="session")
 def start_broker():
     """Starts a broker with properties of its own; it ends with the session at the latest."""
-    def start(properties=None, name="broker"):
-        broker = make_broker(properties, f"{next(_numbers)}-{name}")
+    def start(properties=None, name="broker", doors=()):
+        broker = make_broker(properties, f"{next(_numbers)}-{name}", doors)
         _brokers.append(broker)
         return broker.start().wait_ready()
     return start

@@ -281,7 +281,6 @@ def test_the_cluster_names_itself_its_controller_and_its_brokers(admin, bootstra
 
 
 @since("describe_cluster")
-@pytest.mark.authorized_operations
 def test_without_an_authorizer_everything_is_authorized(admin):
     cluster = admin.describe_cluster(include_authorized_operations=True).result(30)
     assert cluster.authorized_operations

@@ -8,13 +8,13 @@ use polyport_config::{Config, KafkaListener, Loaded, Origin, Problem, Warning};
 use polyport_kafka::broker::{Broker, Settings};
 use polyport_kafka::metadata::config::{Configs, defs, remarks};
 use polyport_kafka::metadata::znode::Endpoint;
+use polyport_kafka::security::Security;
+use polyport_kafka::security::acl::Policy;
+use polyport_kafka::security::settings::Protocol;
 use polyport_net::admission::Admission;
 use polyport_tree::replica::Replica;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
-
-/// The one security protocol that is served.
-const PLAINTEXT: &str = "PLAINTEXT";
 
 /// What is wrong with Kafka's settings, and what the operator should know of them.
 pub(crate) fn check(loaded: &Loaded) -> (Vec<Problem>, Vec<Warning>) {
@@ -46,12 +46,13 @@ pub(crate) fn check(loaded: &Loaded) -> (Vec<Problem>, Vec<Warning>) {
             key: key.to_owned(),
             reason,
         };
-        for listener in listeners {
-            if let Some(reason) = unserved(kafka, listener) {
-                problems.push(problem(reason));
+        if key == "listeners" {
+            for listener in listeners {
+                if let Err(error) = Security::read(&kafka.properties.0, &listener.name) {
+                    problems.push(problem(format!("{listener}: {error}")));
+                }
             }
-        }
-        if key == "advertised_listeners" {
+        } else {
             let known = |name: &str| kafka.listeners.iter().any(|listener| listener.name == name);
             let lost = listeners.iter().find(|listener| !known(&listener.name));
             problems.extend(lost.map(|listener| {
@@ -59,23 +60,11 @@ pub(crate) fn check(loaded: &Loaded) -> (Vec<Problem>, Vec<Warning>) {
             }));
         }
     }
+    if let Err(error) = Policy::read(&kafka.properties.0) {
+        let (key, reason) = (error.key.clone(), error.reason);
+        problems.push(Problem { origin: origin(&key), key, reason });
+    }
     (problems, warnings)
-}
-
-/// Why a listener cannot be served.
-fn unserved(kafka: &polyport_config::Kafka, listener: &KafkaListener) -> Option<String> {
-    let map = kafka.properties.0.get("listener.security.protocol.map");
-    let mapped = map.and_then(|map| {
-        let mut pairs = map.split(',').filter_map(|pair| pair.trim().split_once(':'));
-        pairs.find(|(name, _)| name.eq_ignore_ascii_case(&listener.name)).map(|(_, to)| to)
-    });
-    let protocol = mapped.unwrap_or(&listener.name);
-    (!protocol.eq_ignore_ascii_case(PLAINTEXT)).then(|| {
-        format!(
-            "{listener} is of the security protocol {protocol}: only {PLAINTEXT} is served so far \
-             (listener.security.protocol.map names the protocol of other names)"
-        )
-    })
 }
 
 /// Threads of Kafka's own: one that waits for the disk must not hold ZooKeeper's sessions up.
@@ -202,7 +191,11 @@ fn settings(config: &Config, descriptors: Arc<Admission>) -> anyhow::Result<Sett
             // Shown to clients, who do not know where the node was started.
             .map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone()))
             .collect(),
-        advertised: kafka.listeners.iter().map(|listener| advertised(kafka, listener)).collect(),
+        advertised: kafka
+            .listeners
+            .iter()
+            .map(|listener| advertised(kafka, listener))
+            .collect::<anyhow::Result<_>>()?,
         configs: configs.context("kafka.properties")?,
         descriptors,
         drain_timeout: std::time::Duration::from_secs(5),
@@ -210,7 +203,11 @@ fn settings(config: &Config, descriptors: Arc<Admission>) -> anyhow::Result<Sett
 }
 
 /// What clients are told of a listener.
-fn advertised(kafka: &polyport_config::Kafka, listener: &KafkaListener) -> Endpoint {
+fn advertised(
+    kafka: &polyport_config::Kafka,
+    listener: &KafkaListener,
+) -> anyhow::Result<Endpoint> {
+    let protocol = Protocol::of(&kafka.properties.0, &listener.name)?;
     let named = kafka.advertised_listeners.iter().find(|other| other.name == listener.name);
     let address = &named.unwrap_or(listener).address;
     let host = match address.is_unspecified() {
@@ -218,12 +215,12 @@ fn advertised(kafka: &polyport_config::Kafka, listener: &KafkaListener) -> Endpo
         true => host_name(),
         false => address.host.clone(),
     };
-    Endpoint {
+    Ok(Endpoint {
         listener: listener.name.clone(),
-        protocol: PLAINTEXT.to_owned(),
+        protocol: protocol.name().to_owned(),
         host,
         port: address.port,
-    }
+    })
 }
 
 fn host_name() -> String {
@@ -246,7 +243,9 @@ mod tests {
     fn what_cannot_be_served_stops_the_start() {
         assert_eq!(told(&[]), (vec![], vec![]));
         let (problems, _) = told(&["kafka.listeners=SASL_SSL://127.0.0.1:9093"]);
-        assert!(problems[0].contains("only PLAINTEXT is served so far"), "{problems:?}");
+        assert!(problems[0].contains("needs a certificate"), "{problems:?}");
+        let (problems, _) = told(&["kafka.properties.authorizer.class.name=com.example.Mine"]);
+        assert!(problems[0].contains("no plug-ins in Java"), "{problems:?}");
         let named = [
             "kafka.listeners=INSIDE://127.0.0.1:9093",
             "kafka.properties.listener.security.protocol.map=INSIDE:PLAINTEXT",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use polyport_config::Config;
 use polyport_kafka::broker::Broker;
+use polyport_kafka::metadata::config::defs;
 use polyport_telemetry::http::{self, Method, Response, StatusCode};
 use polyport_telemetry::{Metric, metric};
 use polyport_zookeeper::admin::{Admin, Rules};
@@ -30,6 +31,12 @@ fn without_secrets(config: &Config) -> Config {
     let secrets = secrets.chain([&mut shown.cluster.secret, &mut zookeeper.super_digest]);
     for secret in secrets.filter(|secret| !secret.is_empty()) {
         *secret = "(hidden)".to_owned();
+    }
+    for (key, value) in &mut shown.kafka.properties.0 {
+        // What nobody knows may be a secret too.
+        if defs::broker(defs::base(key)).is_none_or(|def| def.is_sensitive()) {
+            *value = "(hidden)".to_owned();
+        }
     }
     shown
 }
@@ -89,8 +96,11 @@ mod tests {
         config.cluster.secret = "alpha-secret".to_owned();
         config.zookeeper.super_digest = "super:beta-secret".to_owned();
         config.zookeeper.sasl_users.insert("bob".to_owned(), "gamma-secret".to_owned());
+        let line = "m required user_a=\"delta-secret\";".to_owned();
+        let key = "listener.name.sasl_plaintext.plain.sasl.jaas.config".to_owned();
+        config.kafka.properties.0.insert(key, line);
         let shown = without_secrets(&config).to_toml_documented();
         assert!(shown.contains("bob") && shown.contains("(hidden)"));
-        assert!(!shown.contains("-secret\""), "{shown}");
+        assert!(!shown.contains("-secret"), "{shown}");
     }
 }

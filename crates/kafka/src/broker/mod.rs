@@ -33,6 +33,7 @@ use crate::metadata::config::Alterations;
 use crate::metadata::image::Images;
 use crate::metadata::leaders::Leaders;
 use crate::metadata::topics::{TopicError, Topics};
+use crate::security::Access;
 use crate::server::FetchSessions;
 use crate::transaction::TransactionCoordinator;
 
@@ -67,6 +68,8 @@ pub struct Broker {
     /// `fetch.max.bytes`. Every fetch asks, and looking a setting up takes longer than a small fetch.
     pub(crate) fetch_max_bytes: u64,
     pub(crate) stats: Stats,
+    /// Judges what callers may do; without it everybody may do everything.
+    pub(crate) access: Option<Access>,
     /// The threads that all of this runs on.
     pub(crate) threads: tokio::runtime::Handle,
     pub(crate) draining: watch::Sender<bool>,

@@ -21,6 +21,7 @@ use crate::metadata::config::Alterations;
 use crate::metadata::image::{Image, Images, Partition};
 use crate::metadata::leaders::Leaders;
 use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE, Topics};
+use crate::security::{Access, SecurityError};
 use crate::server::FetchSessions;
 use crate::transaction::TransactionCoordinator;
 use crate::transaction::coordinator::{LocalMarkers, leadership};
@@ -35,6 +36,9 @@ pub enum StartError {
     /// The metadata.
     #[error(transparent)]
     Register(#[from] RegisterError),
+    /// What the broker's file says of access.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
     /// An address, or the operating system's randomness.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -62,6 +66,7 @@ impl Broker {
     ) -> Result<Arc<Self>, StartError> {
         let began = Instant::now();
         let session_timeout = settings.session_timeout();
+        let policy = settings.configs.policy()?;
         let options = Options { session_timeout, ..Options::default() };
         let client = Client::open(replica, options).await?;
         let cluster_id = broker::prepare(&client).await?;
@@ -87,6 +92,7 @@ impl Broker {
         let peers = Peers::new(client.clone(), id, patience);
         let fetchers =
             Fetchers::new(settings.fetchers(), store.clone(), peers.clone(), clock.clone());
+        let access = policy.map(|policy| Access::new(policy, &client));
         let broker = Arc::new(Self {
             peers,
             fetchers,
@@ -106,6 +112,7 @@ impl Broker {
             groups,
             transactions,
             stats: Stats::default(),
+            access,
             threads: tokio::runtime::Handle::current(),
             draining: watch::channel(false).0,
             followed: watch::channel(()).0,

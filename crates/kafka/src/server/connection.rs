@@ -17,10 +17,12 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::authenticate::{Gate, Passage};
 use super::dispatch::Handled;
 use super::frames::{FrameLength, Frames};
 use super::response::{Output, Response};
 use crate::broker::Broker;
+use crate::security::Caller;
 
 /// Produce requests of one connection that wait for their acknowledgements. Clients have five under
 /// way unless they are told otherwise.
@@ -41,6 +43,8 @@ pub(super) enum Ended {
     NotServed { api: &'static str, version: i16 },
     #[error("{0}")]
     Refused(&'static str),
+    #[error("not authenticated: {0}")]
+    NotAuthenticated(String),
     #[error("the client closed the connection")]
     Hangup,
     #[error("idle for longer than connections.max.idle.ms")]
@@ -53,6 +57,8 @@ pub(super) struct Client {
     pub(super) address: SocketAddr,
     /// Name of the listener that the client came in by.
     pub(super) listener: Arc<str>,
+    /// On whose behalf its requests are handled.
+    pub(super) caller: Caller,
     /// By which door it came in.
     pub(super) peer: Peer,
 }
@@ -102,10 +108,12 @@ struct Connection<'a> {
     output: Output,
     owed: VecDeque<Owed>,
     client: Client,
+    /// Where the listener asks clients who they are.
+    gate: Option<Gate>,
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client) {
+pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client, gate: Option<Gate>) {
     let address = client.address;
     let mut connection = Connection {
         stream,
@@ -113,6 +121,7 @@ pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client) {
         output: Output::default(),
         owed: VecDeque::new(),
         client,
+        gate,
         broker: &broker,
     };
     let ended = tokio::select! {
@@ -123,19 +132,23 @@ pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client) {
         Some(ended) => ended,
         None => connection.finish(broker.settings.drain_timeout).await,
     };
+    let principal = connection.client.caller.principal();
     match ended {
         Err(Ended::Io(_) | Ended::Hangup | Ended::Idle) | Ok(()) => {
-            tracing::debug!(peer = %address, "connection closed");
+            tracing::debug!(peer = %address, %principal, "connection closed");
         }
-        Err(reason) => tracing::warn!(peer = %address, %reason, "connection closed"),
+        Err(reason) => tracing::warn!(peer = %address, %principal, %reason, "connection closed"),
     }
 }
 
 impl Connection<'_> {
     async fn run(&mut self) -> Result<(), Ended> {
         let idle = self.broker.settings.max_idle();
+        let most = self.broker.settings.size("socket.request.max.bytes");
         let mut heard = Instant::now();
         loop {
+            let limit = self.gate.as_ref().and_then(Gate::limit);
+            self.frames.limit(limit.unwrap_or(most));
             self.handle().await?;
             self.send_ready().await?;
             if self.owed.is_empty() && self.frames.has_next() {
@@ -173,11 +186,31 @@ impl Connection<'_> {
     }
 
     async fn begin(&mut self, frame: BytesMut) -> Result<Owed, Ended> {
+        let frame = match &mut self.gate {
+            None => frame,
+            Some(gate) => match gate.receive(self.broker, &mut self.client, frame)? {
+                Passage::Through(frame) => frame,
+                Passage::Answer(response) => return Ok(Owed::Ready(response)),
+                Passage::Refused(answer, reason) => return self.refuse(answer, reason).await,
+            },
+        };
         Ok(match self.broker.dispatch(&mut self.client, frame).await? {
             Handled::Answer(response) => Owed::Ready(response),
             Handled::Nothing => Owed::Nothing,
             Handled::Later(answer) => Owed::Waiting(answer),
         })
+    }
+
+    /// Tells a client that it cannot come in, after a while, so that guessing takes long.
+    async fn refuse(&mut self, answer: Option<Response>, reason: String) -> Result<Owed, Ended> {
+        if let Some(gate) = &self.gate {
+            tokio::time::sleep(gate.failure_delay()).await;
+        }
+        if let Some(answer) = answer {
+            self.output.send(&mut self.stream, answer).await?;
+            self.output.flush(&mut self.stream).await?;
+        }
+        Err(Ended::NotAuthenticated(reason))
     }
 
     /// Sends the answers at the front that are there.

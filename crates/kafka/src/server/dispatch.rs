@@ -74,6 +74,9 @@ impl Broker {
             }
             return Err(Ended::NotServed { api: key.name(), version });
         }
+        if !call.is_judged() {
+            return Err(Ended::Refused("an API that is not for clients where access is judged"));
+        }
         let requests = &self.stats.requests;
         requests.count(key);
         let handled = handler::handle(call, reader).await?;

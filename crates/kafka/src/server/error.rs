@@ -13,6 +13,7 @@ use super::fetch_session;
 use crate::group::GroupError;
 use crate::metadata::leaders::LeaderError;
 use crate::metadata::topics::TopicError;
+use crate::security::acl::AclError;
 use crate::transaction::TransactionError;
 
 /// An error that has a number on the wire.
@@ -184,6 +185,15 @@ impl Code for ClientError {
             Self::Refused { .. } | Self::Unknown => ErrorCode::RequestTimedOut,
             Self::TooLong(_) => ErrorCode::InvalidRequest,
             Self::Closed => ErrorCode::NotController,
+        }
+    }
+}
+
+impl Code for AclError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Invalid(_) => ErrorCode::InvalidRequest,
+            Self::Tree(error) => error.code(),
         }
     }
 }

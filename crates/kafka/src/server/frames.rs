@@ -11,7 +11,10 @@ const KEPT_BYTES: usize = 64 << 10;
 
 /// A frame's length that is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a request of {found} bytes; socket.request.max.bytes is {limit}")]
+#[error(
+    "a request of {found} bytes; {limit} are the most (socket.request.max.bytes, or \
+         sasl.server.max.receive.size)"
+)]
 pub(super) struct FrameLength {
     found: i32,
     limit: usize,
@@ -28,6 +31,11 @@ impl Frames {
     /// `limit`: `socket.request.max.bytes`.
     pub(super) fn new(limit: usize) -> Self {
         Self { input: BytesMut::new(), limit }
+    }
+
+    /// Sets the longest request from here on.
+    pub(super) fn limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// The next whole request, without its length. It is the only owner of its bytes if nothing has

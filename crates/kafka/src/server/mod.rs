@@ -1,5 +1,7 @@
 //! The thin shell: sockets, one task a connection, one handler an API.
 
+mod access;
+mod authenticate;
 mod connection;
 mod dispatch;
 mod error;
@@ -13,6 +15,7 @@ mod served;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use polyport_net::accept::{Door, Places, accept};
 use polyport_net::admission::Admission;
@@ -23,14 +26,23 @@ use tokio::net::TcpStream;
 pub(crate) use fetch_session::FetchSessions;
 
 use crate::broker::Broker;
+use crate::security::{Caller, Principal, Security};
+use authenticate::Gate;
 use connection::{Client, Peer};
+
+/// How long a TLS handshake may take.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(30);
 
 impl Broker {
     /// Listens and serves until the broker is drained. `listener`: the name it is advertised by.
     ///
     /// # Errors
-    /// If the address cannot be had.
+    /// If the address cannot be had, or what the listener asks of clients cannot be served.
     pub async fn listen(self: &Arc<Self>, listener: &str, address: &str) -> io::Result<SocketAddr> {
+        let security = self.settings.configs.security(listener);
+        let security =
+            security.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let security = Arc::new(security);
         let socket = listen::bind(address, 0).await.map_err(|error| {
             io::Error::new(
                 error.kind(),
@@ -53,7 +65,8 @@ impl Broker {
         tokio::spawn(async move {
             let refused = |_, _| ();
             let serve = |stream, peer, places| {
-                serve(broker.clone(), listener.clone(), stream, peer, places)
+                let entry = Entry { listener: listener.clone(), security: security.clone() };
+                serve(broker.clone(), entry, stream, peer, places)
             };
             accept(socket, door, stop, refused, serve).await;
         });
@@ -61,14 +74,54 @@ impl Broker {
     }
 }
 
+/// What a connection came in by.
+struct Entry {
+    listener: Arc<str>,
+    security: Arc<Security>,
+}
+
 async fn serve(
     broker: Arc<Broker>,
-    listener: Arc<str>,
+    entry: Entry,
     stream: TcpStream,
     address: SocketAddr,
     _places: Places,
 ) {
     let _open = broker.stats.connected();
-    let client = Client { address, listener, peer: Peer::Client };
-    connection::serve(broker, Stream::Plain(stream), client).await;
+    let entering = enter(&entry.security, stream);
+    let entered = tokio::select! {
+        entered = tokio::time::timeout(HANDSHAKE_WITHIN, entering) => entered,
+        () = broker.drained() => return,
+    };
+    let (stream, principal) = match entered {
+        Ok(Ok(entered)) => entered,
+        Ok(Err(error)) => {
+            return tracing::info!(peer = %address, %error, "a TLS handshake failed");
+        }
+        Err(_) => return tracing::info!(peer = %address, "a TLS handshake took too long"),
+    };
+    let caller = Caller::Client(principal);
+    let client = Client { address, listener: entry.listener, caller, peer: Peer::Client };
+    let gate = entry.security.sasl.clone().map(Gate::new);
+    connection::serve(broker, stream, client, gate).await;
+}
+
+/// Does the TLS handshake if there is one, and says who came.
+async fn enter(security: &Security, stream: TcpStream) -> io::Result<(Stream, Principal)> {
+    let Some(acceptor) = &security.tls else {
+        return Ok((Stream::Plain(stream), Principal::anonymous()));
+    };
+    let (stream, subject) = acceptor.accept(stream).await?;
+    let principal = match subject {
+        // Who comes with SASL too says there who they are.
+        Some(subject) if security.sasl.is_none() => {
+            let name = security.mapping.name(&subject);
+            let name = name.ok_or_else(|| {
+                io::Error::other(format!("no rule of ssl.principal.mapping.rules fits {subject}"))
+            })?;
+            Principal::user(&name)
+        }
+        _ => Principal::anonymous(),
+    };
+    Ok((stream, principal))
 }

@@ -6,5 +6,6 @@ mod leaders;
 mod node;
 mod records;
 mod replication;
+mod security;
 mod topics;
 mod versions;

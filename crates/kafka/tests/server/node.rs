@@ -157,7 +157,16 @@ impl Node {
     }
 
     pub async fn connect(&self) -> Connection {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        self.connect_to(self.port).await
+    }
+
+    /// Opens another listener; its port.
+    pub async fn listen(&self, listener: &str) -> u16 {
+        self.broker.listen(listener, "127.0.0.1:0").await.unwrap().port()
+    }
+
+    pub async fn connect_to(&self, port: u16) -> Connection {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         Connection { stream, arrived: BytesMut::new(), next: 0 }
     }
 

@@ -1,6 +1,8 @@
 //! Every version that is said to be served is served: its answer can be written and read.
 
 use polyport_kafka_codec::messages::api_versions_response::ApiVersion;
+use polyport_kafka_codec::messages::create_acls_request::AclCreation;
+use polyport_kafka_codec::messages::delete_acls_request::DeleteAclsFilter;
 use polyport_kafka_codec::messages::*;
 use polyport_kafka_codec::{ApiKey, Request};
 
@@ -272,6 +274,36 @@ async fn ask(node: &Node, served: &ApiVersion) {
             all(connection, served, |_| ListPartitionReassignmentsRequest::default()).await;
         }
         ApiKey::OffsetDelete => all(connection, served, |_| OffsetDeleteRequest::default()).await,
+        ApiKey::SaslHandshake => all(connection, served, |_| SaslHandshakeRequest::default()).await,
+        ApiKey::SaslAuthenticate => {
+            all(connection, served, |_| SaslAuthenticateRequest::default()).await;
+        }
+        ApiKey::DescribeAcls => {
+            all(connection, served, |version| DescribeAclsRequest {
+                // Version 0 knows literal patterns only.
+                pattern_type_filter: if version == 0 { 3 } else { 1 },
+                ..Default::default()
+            })
+            .await;
+        }
+        ApiKey::CreateAcls => {
+            all(connection, served, |_| CreateAclsRequest {
+                creations: vec![AclCreation { resource_pattern_type: 3, ..Default::default() }],
+            })
+            .await;
+        }
+        ApiKey::DeleteAcls => {
+            all(connection, served, |_| DeleteAclsRequest {
+                filters: vec![DeleteAclsFilter { pattern_type_filter: 3, ..Default::default() }],
+            })
+            .await;
+        }
+        ApiKey::DescribeUserScramCredentials => {
+            all(connection, served, |_| DescribeUserScramCredentialsRequest::default()).await;
+        }
+        ApiKey::AlterUserScramCredentials => {
+            all(connection, served, |_| AlterUserScramCredentialsRequest::default()).await;
+        }
         ApiKey::DescribeCluster => {
             all(connection, served, |_| DescribeClusterRequest::default()).await;
         }

@@ -15,6 +15,7 @@ use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+pub use files::Pem;
 pub use subject::subject;
 
 use crate::stream::Stream;
@@ -42,6 +43,24 @@ pub enum ClientAuth {
     Want,
     /// Yes, and ends the connection without one.
     Need,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// 1.2.
+    Tls12,
+    /// 1.3.
+    Tls13,
+}
+
+impl Version {
+    fn rustls(self) -> &'static rustls::SupportedProtocolVersion {
+        match self {
+            Self::Tls12 => &rustls::version::TLS12,
+            Self::Tls13 => &rustls::version::TLS13,
+        }
+    }
 }
 
 /// Why TLS cannot be set up.
@@ -111,26 +130,49 @@ impl Acceptor {
     /// # Errors
     /// If a file is missing or unfit.
     pub fn new(files: &Files, client_auth: ClientAuth) -> Result<Self, TlsError> {
+        let authorities = match (client_auth, &files.ca) {
+            (ClientAuth::None, _) | (_, None) => None,
+            (_, Some(ca)) => Some(Pem::read(ca)?),
+        };
+        let (chain, key) = (Pem::read(&files.cert)?, Pem::read(&files.key)?);
+        let versions = [Version::Tls12, Version::Tls13];
+        Self::of(&chain, &key, authorities.as_ref(), client_auth, &versions)
+    }
+
+    /// Of a server with this certificate chain, which speaks these versions. `authorities`: whose
+    /// certificates of clients are trusted.
+    ///
+    /// # Errors
+    /// If something is missing or unfit.
+    pub fn of(
+        chain: &Pem,
+        key: &Pem,
+        authorities: Option<&Pem>,
+        client_auth: ClientAuth,
+        versions: &[Version],
+    ) -> Result<Self, TlsError> {
+        let versions: Vec<_> = versions.iter().map(|version| version.rustls()).collect();
         let config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| refused(&files.cert, error))?;
+            .with_protocol_versions(&versions)
+            .map_err(|error| refused(chain.from(), error))?;
         let config = if client_auth == ClientAuth::None {
             config.with_no_client_auth()
         } else {
-            let ca = files.ca.as_ref().ok_or(TlsError::NoAuthority)?;
-            let roots = Arc::new(files::authorities(ca)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+            let ca = authorities.ok_or(TlsError::NoAuthority)?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(
+                Arc::new(ca.authorities()?),
+                provider(),
+            );
             let verifier = match client_auth {
                 ClientAuth::Want => verifier.allow_unauthenticated(),
                 _ => verifier,
             };
-            let verifier = verifier.build().map_err(|error| refused(ca, error))?;
+            let verifier = verifier.build().map_err(|error| refused(ca.from(), error))?;
             config.with_client_cert_verifier(verifier)
         };
-        let chain = files::certificates(&files.cert)?;
         let config = config
-            .with_single_cert(chain, files::key(&files.key)?)
-            .map_err(|error| refused(&files.key, error))?;
+            .with_single_cert(chain.certificates()?, key.key()?)
+            .map_err(|error| refused(key.from(), error))?;
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
@@ -163,16 +205,16 @@ impl Connector {
     /// If a file is missing or unfit.
     pub fn new(files: &Files) -> Result<Self, TlsError> {
         let ca = files.ca.as_ref().ok_or(TlsError::NoAuthority)?;
-        let roots = Arc::new(files::authorities(ca)?);
+        let roots = Arc::new(Pem::read(ca)?.authorities()?);
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
             .build()
             .map_err(|error| refused(ca, error))?;
-        let chain = files::certificates(&files.cert)?;
+        let chain = Pem::read(&files.cert)?.certificates()?;
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| refused(&files.cert, error))?
             .with_webpki_verifier(verifier)
-            .with_client_auth_cert(chain, files::key(&files.key)?)
+            .with_client_auth_cert(chain, Pem::read(&files.key)?.key()?)
             .map_err(|error| refused(&files.key, error))?;
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }

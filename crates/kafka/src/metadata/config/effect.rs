@@ -17,17 +17,13 @@ pub struct Remark {
 #[rustfmt::skip]
 pub const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("alter.config.policy.class.name", "there are no plug-ins in Java"),
-    ("authorizer.class.name", "there are no plug-ins in Java"),
     ("background.threads", "background work has threads of its own for each directory"),
     ("broker.id.generation.enable", "the node's id is taken"),
     ("compression.lz4.level", "lz4 has one level here"),
-    ("connection.failed.authentication.delay.ms", "nobody authenticates yet"),
-    ("connections.max.reauth.ms", "nobody authenticates yet"),
     ("create.topic.policy.class.name", "there are no plug-ins in Java"),
     ("delete.records.purgatory.purge.interval.requests", "waiting requests cost nothing"),
     ("fetch.purgatory.purge.interval.requests", "waiting requests cost nothing"),
     ("group.coordinator.rebalance.protocols", "both are served"),
-    ("listener.security.protocol.map", "listeners are plain"),
     ("log.cleaner.io.buffer.load.factor", "the table of keys grows as it must"),
     ("log.cleaner.io.buffer.size", "buffers grow as they must"),
     ("log.cleaner.io.max.bytes.per.second", "compaction is not throttled"),
@@ -56,13 +52,25 @@ pub const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("replica.selector.class", "there are no plug-ins in Java"),
     ("replica.socket.receive.buffer.bytes", "the system sizes buffers"),
     ("reserved.broker.max.id", "ids are not given out"),
-    ("sasl.enabled.mechanisms", "nobody authenticates yet"),
+    ("sasl.kerberos.kinit.cmd", "Kerberos is not served"),
+    ("sasl.kerberos.min.time.before.relogin", "Kerberos is not served"),
+    ("sasl.kerberos.principal.to.local.rules", "Kerberos is not served"),
+    ("sasl.kerberos.service.name", "Kerberos is not served"),
+    ("sasl.kerberos.ticket.renew.jitter", "Kerberos is not served"),
+    ("sasl.kerberos.ticket.renew.window.factor", "Kerberos is not served"),
+    ("sasl.mechanism.inter.broker.protocol", "nodes speak to each other on the node port"),
     ("socket.connection.setup.timeout.ms", "the node port has its own"),
     ("socket.listen.backlog.size", "the backlog is 1024"),
-    ("super.users", "nobody authenticates yet"),
+    ("ssl.keymanager.algorithm", "there are no plug-ins in Java"),
+    ("ssl.protocol", "ssl.enabled.protocols says which versions there are, and the newest is taken"),
+    ("ssl.secure.random.implementation", "there are no plug-ins in Java"),
+    ("ssl.trustmanager.algorithm", "there are no plug-ins in Java"),
     ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "each transaction has its own timer"),
     ("transaction.state.log.load.buffer.size", "the buffer has that size"),
 ];
+
+/// Settings of the authorizer, which are none of the broker's own.
+const AUTHORIZERS: [&str; 2] = ["allow.everyone.if.no.acl.found", "super.users"];
 
 /// Why a setting does nothing here, if it does nothing.
 pub fn without_effect(name: &str) -> Option<&'static str> {
@@ -75,6 +83,7 @@ pub fn remarks(file: &BTreeMap<String, String>) -> Vec<Remark> {
     let remark = |name: &String| {
         let message = match (defs::broker(defs::base(name)), without_effect(name)) {
             (Some(_), None) => return None,
+            (None, None) if AUTHORIZERS.contains(&name.as_str()) => return None,
             (_, Some(why)) => format!("has no effect: {why}"),
             (None, None) => {
                 let near = similar(name).map(|near| format!("; did you mean {near}?"));

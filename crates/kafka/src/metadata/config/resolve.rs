@@ -8,6 +8,8 @@ use super::def::{ConfigError, Def, Value};
 use super::defs::{self, Dynamic};
 use crate::metadata::image::{Image, Overrides};
 use crate::metadata::znode::path;
+use crate::security::acl::Policy;
+use crate::security::{Security, SecurityError};
 
 /// Where a value comes from, in the order of their numbers in Kafka's protocol (1 to 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +81,22 @@ impl Configs {
             }
         }
         Ok(Self { broker, fixed: Arc::new(fixed) })
+    }
+
+    /// What the broker's file asks of those who come in by a listener.
+    ///
+    /// # Errors
+    /// If it cannot be served.
+    pub fn security(&self, listener: &str) -> Result<Security, SecurityError> {
+        Security::read(&self.fixed, listener)
+    }
+
+    /// How the broker's file has access judged; nothing if everybody may do everything.
+    ///
+    /// # Errors
+    /// If it cannot be served.
+    pub fn policy(&self) -> Result<Option<Policy>, SecurityError> {
+        Policy::read(&self.fixed)
     }
 
     /// Whether the broker's file sets a configuration.

@@ -40,12 +40,12 @@ pub enum ZnodeError {
 }
 
 impl ZnodeError {
-    pub(in crate::metadata) fn value(what: &'static str, value: impl ToString) -> Self {
+    pub(crate) fn value(what: &'static str, value: impl ToString) -> Self {
         Self::Value { what, value: value.to_string() }
     }
 }
 
-fn parse<'a, T: serde::Deserialize<'a>>(
+pub(crate) fn parse<'a, T: serde::Deserialize<'a>>(
     what: &'static str,
     json: &'a [u8],
 ) -> Result<T, ZnodeError> {
@@ -53,7 +53,7 @@ fn parse<'a, T: serde::Deserialize<'a>>(
 }
 
 /// Of types that serialise by themselves: numbers, strings, lists and maps by string.
-fn json(value: &impl serde::Serialize) -> Vec<u8> {
+pub(crate) fn json(value: &impl serde::Serialize) -> Vec<u8> {
     match serde_json::to_vec(value) {
         Ok(json) => json,
         Err(error) => unreachable!("a map whose key is no string: {error}"),

@@ -4,6 +4,7 @@ use polyport_kafka_codec::messages::{AddOffsetsToTxnRequest, AddOffsetsToTxnResp
 use polyport_log::TopicPartition;
 
 use crate::metadata::topics::CONSUMER_OFFSETS;
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::code_of;
 use crate::transaction::machine::Producer;
@@ -16,6 +17,10 @@ pub(in crate::server) async fn handle(
     call: &Call,
     request: AddOffsetsToTxnRequest,
 ) -> AddOffsetsToTxnResponse {
+    let may = call.transactional_id(Operation::Write, &request.transactional_id);
+    if let Err(code) = may.and_then(|()| call.group(Operation::Read, &request.group_id)) {
+        return AddOffsetsToTxnResponse { error_code: code.code(), ..Default::default() };
+    }
     let broker = &call.broker;
     let partition = broker.groups.partition_of(&request.group_id);
     let of = TopicPartition { topic: CONSUMER_OFFSETS.to_owned(), partition };

@@ -8,6 +8,8 @@ use polyport_kafka_codec::messages::add_partitions_to_txn_response::{
 use polyport_kafka_codec::messages::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse};
 use polyport_log::TopicPartition;
 
+use crate::metadata::topics::is_internal;
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::{Code, code_of};
 use crate::transaction::TransactionError;
@@ -35,6 +37,10 @@ pub(in crate::server) async fn handle(
             results_by_topic_v3_and_below: results,
             ..Default::default()
         };
+    }
+    // Brokers' own.
+    if let Err(code) = call.cluster(Operation::ClusterAction) {
+        return AddPartitionsToTxnResponse { error_code: code.code(), ..Default::default() };
     }
     let mut results_by_transaction = Vec::with_capacity(request.transactions.len());
     for asked in request.transactions {
@@ -64,12 +70,24 @@ async fn transaction(
     let exists = |of: &TopicPartition| {
         image.partition(&of.topic, of.partition).is_some() && !image.is_deleting(&of.topic)
     };
-    let codes: Vec<i16> = if verify_only {
+    // Of brokers the caller's rights were looked at before.
+    let client = call.version() < FIRST_VERSION_OF_MANY;
+    let may = |of: &TopicPartition| match client && !is_internal(&of.topic) {
+        true => call.topic(Operation::Write, &of.topic),
+        false => Ok(()),
+    };
+    let whole = match client {
+        true => call.transactional_id(Operation::Write, id),
+        false => Ok(()),
+    };
+    let codes: Vec<i16> = if let Err(code) = whole {
+        vec![code.code(); all.len()]
+    } else if verify_only {
         match call.broker.transactions.verify_partitions(id, producer, &all).await {
             Ok(verified) => verified.iter().map(code_of).collect(),
             Err(error) => vec![error.code().code(); all.len()],
         }
-    } else if all.iter().all(exists) {
+    } else if all.iter().all(|of| may(of).is_ok() && exists(of)) {
         let added = call.broker.transactions.add_partitions(id, producer, &all).await;
         let old = call.version() < FIRST_VERSION_OF_FENCED;
         let added = match added {
@@ -78,9 +96,10 @@ async fn transaction(
         };
         vec![code_of(&added); all.len()]
     } else {
-        let code = |of: &TopicPartition| match exists(of) {
-            true => ErrorCode::OperationNotAttempted,
-            false => ErrorCode::UnknownTopicOrPartition,
+        let code = |of: &TopicPartition| match (may(of), exists(of)) {
+            (Err(code), _) => code,
+            (Ok(()), true) => ErrorCode::OperationNotAttempted,
+            (Ok(()), false) => ErrorCode::UnknownTopicOrPartition,
         };
         all.iter().map(|of| code(of).code()).collect()
     };

@@ -8,13 +8,11 @@ use polyport_kafka_codec::messages::{
     IncrementalAlterConfigsResponse, alter_configs_response, incremental_alter_configs_response,
 };
 
-use super::describe_configs::{BROKER, BROKER_LOGGER, TOPIC};
+use super::describe_configs::{BROKER, BROKER_LOGGER, Refused, TOPIC, denied};
 use crate::metadata::config::Op;
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
-
-/// Why nothing was changed.
-type Refused = (ErrorCode, String);
 
 /// What is to be done to a resource.
 enum Change {
@@ -111,6 +109,12 @@ async fn alter(
     change: Change,
     validate_only: bool,
 ) -> Result<(), Refused> {
+    let may = match kind {
+        TOPIC => call.topic(Operation::AlterConfigs, name),
+        BROKER | BROKER_LOGGER => call.cluster(Operation::AlterConfigs),
+        _ => Ok(()),
+    };
+    may.map_err(denied)?;
     let broker = &call.broker;
     let alterations = &broker.alterations;
     let altered = match (kind, change) {

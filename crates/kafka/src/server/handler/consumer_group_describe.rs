@@ -7,6 +7,7 @@ use polyport_kafka_codec::messages::consumer_group_describe_response::{
 use polyport_kafka_codec::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
 
 use crate::group::consumer::{ConsumerMemberDescription, NamedPartitions};
+use crate::security::acl::{Operation, ResourceKind};
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -20,6 +21,15 @@ pub(in crate::server) async fn handle(
 ) -> ConsumerGroupDescribeResponse {
     let mut groups = Vec::with_capacity(request.group_ids.len());
     for group_id in request.group_ids {
+        if let Err(code) = call.group(Operation::Describe, &group_id) {
+            let error_code = code.code();
+            groups.push(DescribedGroup { group_id, error_code, ..Default::default() });
+            continue;
+        }
+        let authorized_operations = match request.include_authorized_operations {
+            true => call.operations(ResourceKind::Group, &group_id),
+            false => i32::MIN,
+        };
         groups.push(match call.broker.groups.describe_consumer(&group_id).await {
             Ok(found) => DescribedGroup {
                 group_id,
@@ -28,6 +38,7 @@ pub(in crate::server) async fn handle(
                 assignment_epoch: found.assignment_epoch,
                 assignor_name: found.assignor.to_owned(),
                 members: found.members.into_iter().map(|m| member(call, m)).collect(),
+                authorized_operations,
                 ..Default::default()
             },
             Err(error) => DescribedGroup {

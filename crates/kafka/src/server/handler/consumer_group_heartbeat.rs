@@ -10,6 +10,7 @@ use polyport_kafka_codec::messages::{
 use polyport_log::checkpoint::partition_metadata::TopicId;
 
 use crate::group::consumer::{ConsumerHeartbeat, ConsumerHeartbeatAnswer};
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -18,6 +19,9 @@ pub(in crate::server) async fn handle(
     call: &Call,
     request: ConsumerGroupHeartbeatRequest,
 ) -> ConsumerGroupHeartbeatResponse {
+    if let Err(code) = call.group(Operation::Read, &request.group_id) {
+        return ConsumerGroupHeartbeatResponse { error_code: code.code(), ..Default::default() };
+    }
     let owned = request.topic_partitions.map(|owned| {
         let topic = |of: polyport_kafka_codec::messages::consumer_group_heartbeat_request::TopicPartitions| {
             (TopicId(of.topic_id.0), of.partitions.into_iter().collect())

@@ -8,6 +8,7 @@ use polyport_kafka_codec::messages::create_partitions_response::CreatePartitions
 use polyport_kafka_codec::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 use tokio::time::{Instant, timeout_at};
 
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -33,6 +34,10 @@ async fn one(
 ) -> CreatePartitionsTopicResult {
     let broker = &call.broker;
     let name = topic.name;
+    if let Err(code) = call.topic(Operation::Alter, &name) {
+        let error_message = Some("The topic authorization is failed.".to_owned());
+        return CreatePartitionsTopicResult { name, error_code: code.code(), error_message };
+    }
     let replicas = topic.assignments.map(|assignments| {
         assignments.into_iter().map(|assignment| assignment.broker_ids).collect::<Vec<_>>()
     });

@@ -10,6 +10,7 @@ use polyport_kafka_codec::{ErrorCode, Uuid};
 use tokio::time::{Instant, timeout_at};
 
 use crate::metadata::topics::{Created, Layout, NewTopic, TopicError};
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -75,6 +76,10 @@ type Failure = (ErrorCode, Option<String>);
 
 async fn one(call: &Call, topic: CreatableTopic, validate_only: bool) -> Result<Created, Failure> {
     let broker = &call.broker;
+    if !call.may_cluster(Operation::Create) {
+        let may = call.topic(Operation::Create, &topic.name);
+        may.map_err(|code| (code, Some("Authorization failed.".to_owned())))?;
+    }
     let new = wanted(topic).map_err(|text| (ErrorCode::InvalidRequest, Some(text)))?;
     let refused = |error: TopicError| (error.code(), Some(error.to_string()));
     broker.topics.create(&new, validate_only).await.map_err(refused)
@@ -123,7 +128,12 @@ fn succeeded(call: &Call, name: String, created: &Created) -> CreatableTopicResu
         replication_factor: created.replication_factor,
         ..Default::default()
     };
-    if call.version() >= FIRST_VERSION_OF_DETAILS {
+    if let Err(code) = call.topic(Operation::DescribeConfigs, &name) {
+        result = failed(name.clone(), ErrorCode::None, None);
+        result.topic_id = Uuid(created.id.0);
+        result.error_message = None;
+        result.topic_config_error_code = code.code();
+    } else if call.version() >= FIRST_VERSION_OF_DETAILS {
         result.configs = Some(super::describe_configs::of_created(call, &name));
     }
     CreatableTopicResult { name, ..result }

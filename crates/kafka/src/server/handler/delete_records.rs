@@ -8,6 +8,7 @@ use polyport_kafka_codec::messages::delete_records_response::{
 use polyport_kafka_codec::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
 use crate::metadata::topics::is_internal;
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -33,6 +34,7 @@ pub(in crate::server) async fn handle(
 fn delete(call: &Call, topic: &str, asked: &DeleteRecordsPartition) -> Result<i64, ErrorCode> {
     /// Asks for all that is replicated.
     const ALL: i64 = -1;
+    call.topic(Operation::Delete, topic)?;
     if is_internal(topic) {
         return Err(ErrorCode::InvalidTopicException);
     }

@@ -9,6 +9,7 @@ use polyport_kafka_codec::{ErrorCode, Uuid};
 use tokio::time::{Instant, timeout_at};
 
 use crate::metadata::TopicId;
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -57,6 +58,20 @@ async fn one(call: &Call, asked: DeleteTopicState, deadline: Instant) -> Deletab
         Some(name) => image.topic(name),
         None => image.topic_by_id(TopicId(asked.topic_id.0)),
     };
+    let name = found.map(|topic| &*topic.name).or(asked.name.as_deref());
+    if let Some(name) = name {
+        // Who may not describe a topic is not told its name.
+        let may = match asked.name {
+            None => call.topic(Operation::Describe, name),
+            Some(_) => Ok(()),
+        };
+        if let Err(code) = may {
+            return result(None, asked.topic_id, code, None);
+        }
+        if let Err(code) = call.topic(Operation::Delete, name) {
+            return result(Some(name.to_owned()), asked.topic_id, code, None);
+        }
+    }
     let Some(topic) = found.filter(|topic| !image.is_deleting(&topic.name)) else {
         let code = match asked.name {
             Some(_) => ErrorCode::UnknownTopicOrPartition,

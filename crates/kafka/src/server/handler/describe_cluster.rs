@@ -39,6 +39,10 @@ pub(in crate::server) async fn handle(
         cluster_id: image.cluster_id.to_string(),
         controller_id: image.controller.unwrap_or(-1),
         brokers: brokers.collect(),
+        cluster_authorized_operations: match request.include_cluster_authorized_operations {
+            true => call.operations_on_cluster(),
+            false => i32::MIN,
+        },
         ..Default::default()
     }
 }

@@ -10,6 +10,7 @@ use polyport_kafka_codec::messages::{DescribeConfigsRequest, DescribeConfigsResp
 
 use crate::metadata::config::{Entry, Source, without_effect};
 use crate::metadata::topics::name;
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 
 /// Resources, with the numbers that requests give them.
@@ -18,16 +19,23 @@ pub(super) const BROKER: i8 = 4;
 pub(super) const BROKER_LOGGER: i8 = 8;
 
 /// Why a resource is not described.
-type Refused = (ErrorCode, String);
+pub(super) type Refused = (ErrorCode, String);
 
 /// Answers the request.
 pub(in crate::server) async fn handle(
     call: &Call,
     request: DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
+    let may = Operation::DescribeConfigs;
     let (synonyms, about) = (request.include_synonyms, request.include_documentation);
     let results = request.resources.into_iter().map(|resource| {
         let described = match resource.resource_type {
+            TOPIC if call.topic(may, &resource.resource_name).is_err() => {
+                Err(denied(ErrorCode::TopicAuthorizationFailed))
+            }
+            BROKER | BROKER_LOGGER if call.cluster(may).is_err() => {
+                Err(denied(ErrorCode::ClusterAuthorizationFailed))
+            }
             TOPIC => of_topic(call, &resource),
             BROKER => of_broker(call, &resource),
             // Levels of log lines are not set from outside.
@@ -56,6 +64,11 @@ pub(in crate::server) async fn handle(
         }
     });
     DescribeConfigsResponse { results: results.collect(), ..Default::default() }
+}
+
+/// Why a resource is neither described nor changed.
+pub(super) fn denied(code: ErrorCode) -> Refused {
+    (code, code.message().to_owned())
 }
 
 fn of_topic(call: &Call, resource: &DescribeConfigsResource) -> Result<Vec<Entry>, Refused> {

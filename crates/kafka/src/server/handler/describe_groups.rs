@@ -6,6 +6,7 @@ use polyport_kafka_codec::messages::describe_groups_response::{
 use polyport_kafka_codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 
 use crate::group::classic::MemberDescription;
+use crate::security::acl::{Operation, ResourceKind};
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -16,6 +17,15 @@ pub(in crate::server) async fn handle(
 ) -> DescribeGroupsResponse {
     let mut groups = Vec::with_capacity(request.groups.len());
     for group_id in request.groups {
+        if let Err(code) = call.group(Operation::Describe, &group_id) {
+            let error_code = code.code();
+            groups.push(DescribedGroup { group_id, error_code, ..Default::default() });
+            continue;
+        }
+        let authorized_operations = match request.include_authorized_operations {
+            true => call.operations(ResourceKind::Group, &group_id),
+            false => i32::MIN,
+        };
         groups.push(match call.broker.groups.describe(&group_id).await {
             Ok(found) => DescribedGroup {
                 group_id,
@@ -23,6 +33,7 @@ pub(in crate::server) async fn handle(
                 protocol_type: found.protocol_type,
                 protocol_data: found.protocol,
                 members: found.members.into_iter().map(|m| member(call, m)).collect(),
+                authorized_operations,
                 ..Default::default()
             },
             Err(error) => {

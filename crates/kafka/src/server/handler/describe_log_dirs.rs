@@ -10,13 +10,22 @@ use polyport_kafka_codec::messages::{DescribeLogDirsRequest, DescribeLogDirsResp
 use polyport_log::TopicPartition;
 use polyport_partitions::LogDirStatus;
 
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
+
+/// The first version with an error of the whole.
+const FIRST_VERSION_OF_ERROR: i16 = 3;
 
 /// Answers the request.
 pub(in crate::server) async fn handle(
     call: &Call,
     request: DescribeLogDirsRequest,
 ) -> DescribeLogDirsResponse {
+    if let Err(code) = call.cluster(Operation::Describe) {
+        let said = call.version() >= FIRST_VERSION_OF_ERROR;
+        let error_code = if said { code.code() } else { 0 };
+        return DescribeLogDirsResponse { error_code, ..Default::default() };
+    }
     let asked = |of: &TopicPartition| match &request.topics {
         None => true,
         Some(topics) => topics

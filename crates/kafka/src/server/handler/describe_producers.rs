@@ -7,6 +7,7 @@ use polyport_kafka_codec::messages::describe_producers_response::{
 use polyport_kafka_codec::messages::{DescribeProducersRequest, DescribeProducersResponse};
 use polyport_log::producer::ProducerEntry;
 
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -25,10 +26,12 @@ pub(in crate::server) async fn handle(
 
 fn partition(call: &Call, topic: &str, number: i32) -> PartitionResponse {
     let broker = &call.broker;
-    let found = match broker.store.partition(topic, number) {
-        Some(partition) => partition.producers().map_err(|error| error.code()),
-        None => Err(broker.why_missing(topic, number)),
-    };
+    let found = call.topic(Operation::Read, topic).and_then(|()| {
+        match broker.store.partition(topic, number) {
+            Some(partition) => partition.producers().map_err(|error| error.code()),
+            None => Err(broker.why_missing(topic, number)),
+        }
+    });
     match found {
         Ok(producers) => PartitionResponse {
             partition_index: number,

@@ -10,6 +10,7 @@ use polyport_kafka_codec::{ErrorCode, Uuid};
 
 use crate::metadata::image::{Image, Partition};
 use crate::metadata::topics::is_internal;
+use crate::security::acl::{Operation, ResourceKind};
 use crate::server::dispatch::Call;
 
 /// Most partitions of an answer: Kafka's `max.request.partition.size.limit`.
@@ -26,6 +27,9 @@ pub(in crate::server) async fn handle(
         true => image.topics().map(|topic| topic.name.to_string()).collect(),
         false => request.topics.into_iter().map(|topic| topic.name).collect(),
     };
+    if all {
+        names.retain(|name| call.topic(Operation::Describe, name).is_ok());
+    }
     names.sort_unstable();
     names.dedup();
     let (from, mut first) = match request.cursor {
@@ -41,6 +45,14 @@ pub(in crate::server) async fn handle(
         if left == 0 {
             response.next_cursor = Some(Cursor { topic_name: name, partition_index: 0 });
             break;
+        }
+        if let Err(code) = call.topic(Operation::Describe, &name) {
+            response.topics.push(DescribeTopicPartitionsResponseTopic {
+                error_code: code.code(),
+                name: Some(name),
+                ..Default::default()
+            });
+            continue;
         }
         let found = image.topic(&name).filter(|_| !image.is_deleting(&name));
         let Some(topic) = found else {
@@ -61,6 +73,7 @@ pub(in crate::server) async fn handle(
             name: Some(name.clone()),
             topic_id: Uuid(topic.id.0),
             is_internal: is_internal(&name),
+            topic_authorized_operations: call.operations(ResourceKind::Topic, &name),
             partitions,
             ..Default::default()
         });

@@ -3,6 +3,9 @@
 use polyport_kafka_codec::messages::describe_transactions_response::{TopicData, TransactionState};
 use polyport_kafka_codec::messages::{DescribeTransactionsRequest, DescribeTransactionsResponse};
 
+use polyport_log::TopicPartition;
+
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -17,6 +20,10 @@ pub(in crate::server) async fn handle(
 }
 
 fn describe(call: &Call, transactional_id: String) -> TransactionState {
+    if let Err(code) = call.transactional_id(Operation::Describe, &transactional_id) {
+        let error_code = code.code();
+        return TransactionState { transactional_id, error_code, ..Default::default() };
+    }
     let found = match call.broker.transactions.describe(&transactional_id) {
         Ok(found) => found,
         Err(error) => {
@@ -26,7 +33,8 @@ fn describe(call: &Call, transactional_id: String) -> TransactionState {
     };
     let mut topics: Vec<TopicData> = Vec::new();
     // They come by topic and number.
-    for of in found.partitions {
+    let may = |of: &TopicPartition| call.topic(Operation::Describe, &of.topic).is_ok();
+    for of in found.partitions.into_iter().filter(may) {
         match topics.last_mut() {
             Some(last) if last.topic == of.topic => last.partitions.push(of.partition),
             _ => topics.push(TopicData { topic: of.topic, partitions: vec![of.partition] }),

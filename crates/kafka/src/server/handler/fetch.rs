@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::broker::Broker;
 use crate::metadata::TopicId;
+use crate::security::acl::Operation;
 use crate::server::connection::Ended;
 use crate::server::dispatch::{Call, Handled};
 use crate::server::error::Code;
@@ -75,7 +76,7 @@ pub(in crate::server) async fn handle(call: &Call, mut reader: Reader) -> Result
                 );
             }
         };
-    let places: Vec<Place> = context.wanted.iter().map(|(k, w)| place(broker, k, *w)).collect();
+    let places: Vec<Place> = context.wanted.iter().map(|(k, w)| place(call, k, *w)).collect();
     let (outcomes, waited) = read_enough(call, &places, &limits).await;
     let (response, ranges) = respond(broker, &context, places, outcomes, &limits);
     let answer = encode(call, response, ranges);
@@ -152,7 +153,8 @@ fn asked(request: FetchRequest, by_id: bool) -> Asked {
     }
 }
 
-fn place(broker: &Broker, key: &Key, wanted: Wanted) -> Place {
+fn place(call: &Call, key: &Key, wanted: Wanted) -> Place {
+    let broker = &call.broker;
     let topic = match &key.topic {
         TopicRef::Name(name) => Some(name.clone()),
         TopicRef::Id(id) => {
@@ -161,10 +163,10 @@ fn place(broker: &Broker, key: &Key, wanted: Wanted) -> Place {
     };
     let partition = match &topic {
         None => Err(ErrorCode::UnknownTopicId),
-        Some(topic) => match broker.store.partition(topic, key.partition) {
-            Some(partition) => Ok(partition),
-            None => Err(broker.why_missing(topic, key.partition)),
-        },
+        Some(topic) => call.topic(Operation::Read, topic).and_then(|()| {
+            let found = broker.store.partition(topic, key.partition);
+            found.ok_or_else(|| broker.why_missing(topic, key.partition))
+        }),
     };
     Place { key: key.clone(), wanted, topic, partition }
 }

@@ -8,6 +8,7 @@ use polyport_kafka_codec::messages::{FindCoordinatorRequest, FindCoordinatorResp
 
 use crate::internal::partition_of;
 use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 
 /// The first version that asks for several at once.
@@ -58,8 +59,14 @@ async fn one(call: &Call, key: String, kind: i8) -> Coordinator {
 async fn find(call: &Call, key: &str, kind: i8) -> Result<(i32, String, i32), ErrorCode> {
     let broker = &call.broker;
     let topic = match kind {
-        0 => CONSUMER_OFFSETS,
-        1 => TRANSACTION_STATE,
+        0 => {
+            call.group(Operation::Describe, key)?;
+            CONSUMER_OFFSETS
+        }
+        1 => {
+            call.transactional_id(Operation::Describe, key)?;
+            TRANSACTION_STATE
+        }
         _ => return Err(ErrorCode::InvalidRequest),
     };
     // With too few brokers the topic cannot be made yet.

@@ -2,6 +2,7 @@
 
 use polyport_kafka_codec::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
+use crate::security::acl::{Operation, ResourceKind};
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 use crate::transaction::TransactionError;
@@ -16,6 +17,19 @@ pub(in crate::server) async fn handle(
     call: &Call,
     request: InitProducerIdRequest,
 ) -> InitProducerIdResponse {
+    let may = match &request.transactional_id {
+        Some(id) => call.transactional_id(Operation::Write, id),
+        None if call.may_any(Operation::Write, ResourceKind::Topic) => Ok(()),
+        None => call.cluster(Operation::IdempotentWrite),
+    };
+    if let Err(code) = may {
+        return InitProducerIdResponse {
+            error_code: code.code(),
+            producer_id: -1,
+            producer_epoch: -1,
+            ..Default::default()
+        };
+    }
     match init(call, &request).await {
         Ok(producer) => InitProducerIdResponse {
             producer_id: producer.id,

@@ -1,15 +1,20 @@
 //! JoinGroup.
 
+use polyport_kafka_codec::ErrorCode;
 use polyport_kafka_codec::messages::join_group_response::JoinGroupResponseMember;
 use polyport_kafka_codec::messages::{JoinGroupRequest, JoinGroupResponse};
 
 use crate::group::classic::{JoinGroup, Joined, JoinedMember, Protocol};
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
 /// Answers the request, when the group has been joined.
 pub(in crate::server) async fn handle(call: &Call, request: JoinGroupRequest) -> JoinGroupResponse {
     let version = call.version();
+    if let Err(code) = call.group(Operation::Read, &request.group_id) {
+        return failed(code, String::new(), version);
+    }
     // Version 0 has one timeout for both.
     let rebalance_timeout_ms = match version {
         0 => request.session_timeout_ms,
@@ -31,14 +36,18 @@ pub(in crate::server) async fn handle(call: &Call, request: JoinGroupRequest) ->
     };
     match call.broker.groups.join(&request.group_id, join).await {
         Ok(joined) => response(joined, version),
-        Err(refused) => JoinGroupResponse {
-            error_code: refused.error.code().code(),
-            generation_id: -1,
-            // Versions before 7 cannot say that there is none.
-            protocol_name: (version < 7).then(String::new),
-            member_id: refused.member_id,
-            ..Default::default()
-        },
+        Err(refused) => failed(refused.error.code(), refused.member_id, version),
+    }
+}
+
+fn failed(code: ErrorCode, member_id: String, version: i16) -> JoinGroupResponse {
+    JoinGroupResponse {
+        error_code: code.code(),
+        generation_id: -1,
+        // Versions before 7 cannot say that there is none.
+        protocol_name: (version < 7).then(String::new),
+        member_id,
+        ..Default::default()
     }
 }
 

@@ -4,6 +4,7 @@ use polyport_kafka_codec::messages::leave_group_response::MemberResponse;
 use polyport_kafka_codec::messages::{LeaveGroupRequest, LeaveGroupResponse};
 
 use crate::group::classic::LeavingMember;
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::{Code, code_of};
 
@@ -15,6 +16,9 @@ pub(in crate::server) async fn handle(
     call: &Call,
     request: LeaveGroupRequest,
 ) -> LeaveGroupResponse {
+    if let Err(code) = call.group(Operation::Read, &request.group_id) {
+        return LeaveGroupResponse { error_code: code.code(), ..Default::default() };
+    }
     let many = call.version() >= FIRST_VERSION_OF_MANY;
     let members: Vec<LeavingMember> = match many {
         true => {

@@ -5,6 +5,7 @@ use polyport_kafka_codec::messages::list_groups_response::ListedGroup;
 use polyport_kafka_codec::messages::{ListGroupsRequest, ListGroupsResponse};
 
 use crate::group::shard::GroupKind;
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::code_of;
 
@@ -26,7 +27,10 @@ pub(in crate::server) async fn handle(
     }
     let (outcome, groups) = call.broker.groups.list(&request.states_filter, &kinds);
     let version = call.version();
-    let listed = groups.into_iter().map(|group| ListedGroup {
+    let all = call.may_cluster(Operation::Describe);
+    let shown = groups.into_iter();
+    let shown = shown.filter(|of| all || call.group(Operation::Describe, &of.group).is_ok());
+    let listed = shown.map(|group| ListedGroup {
         group_id: group.group.to_string(),
         protocol_type: group.protocol_type,
         group_state: if version >= 4 { group.state.to_owned() } else { String::new() },

@@ -9,6 +9,7 @@ use polyport_kafka_codec::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use polyport_log::Isolation;
 use polyport_partitions::{ListOffset, OffsetAt};
 
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -65,6 +66,7 @@ fn find(
     asked: &ListOffsetsPartition,
     isolation: Isolation,
 ) -> Result<Option<(i64, i64, i32)>, ErrorCode> {
+    call.topic(Operation::Describe, topic)?;
     let broker = &call.broker;
     let partition = broker.store.partition(topic, asked.partition_index);
     let partition = partition.ok_or_else(|| broker.why_missing(topic, asked.partition_index))?;

@@ -3,6 +3,7 @@
 use polyport_kafka_codec::messages::list_transactions_response::TransactionState;
 use polyport_kafka_codec::messages::{ListTransactionsRequest, ListTransactionsResponse};
 
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 use crate::transaction::shard::ListFilter;
@@ -27,9 +28,12 @@ pub(in crate::server) async fn handle(
                 producer_id: found.producer_id,
                 transaction_state: found.state.name().to_owned(),
             };
+            let may = |found: &crate::transaction::shard::TransactionOverview| {
+                call.transactional_id(Operation::Describe, &found.id).is_ok()
+            };
             ListTransactionsResponse {
                 unknown_state_filters,
-                transaction_states: found.into_iter().map(state).collect(),
+                transaction_states: found.into_iter().filter(may).map(state).collect(),
                 ..Default::default()
             }
         }

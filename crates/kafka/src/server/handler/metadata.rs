@@ -9,10 +9,10 @@ use polyport_kafka_codec::messages::metadata_response::{
 use polyport_kafka_codec::messages::{MetadataRequest, MetadataResponse};
 use polyport_kafka_codec::{ErrorCode, Uuid};
 
-use crate::broker::Broker;
 use crate::metadata::TopicId;
 use crate::metadata::image::{Image, Partition, Topic};
-use crate::metadata::topics::{TopicError, is_internal, name};
+use crate::metadata::topics::{is_internal, name};
+use crate::security::acl::{Operation, ResourceKind};
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -31,21 +31,32 @@ pub(in crate::server) async fn handle(call: &Call, request: MetadataRequest) -> 
     let mut refused = Vec::new();
     if broker.auto_creates() && (call.version() < 4 || request.allow_auto_topic_creation) {
         for name in named.iter().filter_map(|topic| topic.name.as_deref()) {
-            if let Err(error) = create(broker, name).await {
-                refused.push((name.to_owned(), error.code()));
+            // Who may not describe it learns nothing of it below.
+            if call.topic(Operation::Describe, name).is_err() {
+                continue;
+            }
+            if let Err(code) = create(call, name).await {
+                refused.push((name.to_owned(), code));
             }
         }
     }
     let image = broker.images.current();
-    let topics = match all {
+    let mut topics: Vec<_> = match all {
         true => {
             let mut topics: Vec<_> =
                 image.topics().filter(|topic| !image.is_deleting(&topic.name)).collect();
+            topics.retain(|topic| call.topic(Operation::Describe, &topic.name).is_ok());
             topics.sort_by(|a, b| a.name.cmp(&b.name));
             topics.into_iter().map(|topic| known(call, &image, topic)).collect()
         }
         false => named.into_iter().map(|asked| one(call, &image, asked, &refused)).collect(),
     };
+    if request.include_topic_authorized_operations {
+        for topic in topics.iter_mut().filter(|topic| topic.error_code == ErrorCode::None.code()) {
+            let name = topic.name.as_deref().unwrap_or_default();
+            topic.topic_authorized_operations = call.operations(ResourceKind::Topic, name);
+        }
+    }
     let brokers = image.brokers().values().filter_map(|broker| {
         let endpoint = broker.endpoint(&call.client.listener)?;
         Some(MetadataResponseBroker {
@@ -60,16 +71,24 @@ pub(in crate::server) async fn handle(call: &Call, request: MetadataRequest) -> 
         cluster_id: Some(image.cluster_id.to_string()),
         controller_id: image.controller.unwrap_or(-1),
         topics,
+        cluster_authorized_operations: match request.include_cluster_authorized_operations {
+            true => call.operations_on_cluster(),
+            false => i32::MIN,
+        },
         ..Default::default()
     }
 }
 
 /// Makes a topic with the broker's defaults, unless it is there.
-async fn create(broker: &Broker, topic: &str) -> Result<(), TopicError> {
+async fn create(call: &Call, topic: &str) -> Result<(), ErrorCode> {
+    let broker = &call.broker;
     if broker.images.current().topic(topic).is_some() {
         return Ok(());
     }
-    broker.ensure(topic).await?;
+    if !call.may_cluster(Operation::Create) {
+        call.topic(Operation::Create, topic)?;
+    }
+    broker.ensure(topic).await.map_err(|error| error.code())?;
     // Without leaders the client asks again.
     let _ = tokio::time::timeout(LED_WITHIN, broker.served(topic)).await;
     Ok(())
@@ -98,6 +117,12 @@ fn one(
         Some(name) => image.topic(name),
         None => by_id(asked.topic_id),
     };
+    let name = found.map(|topic| &*topic.name).or(asked.name.as_deref());
+    if let Some(name) = name
+        && let Err(code) = call.topic(Operation::Describe, name)
+    {
+        return failed(code, asked);
+    }
     if let Some(topic) = found.filter(|topic| !image.is_deleting(&topic.name)) {
         return known(call, image, topic);
     }

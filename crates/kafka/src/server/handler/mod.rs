@@ -1,5 +1,6 @@
 //! One file an API: what a request means, in the words of the rooms that know.
 
+mod acls;
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
@@ -37,6 +38,8 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sasl;
+mod scram_credentials;
 mod sync_group;
 mod txn_offset_commit;
 
@@ -62,6 +65,8 @@ pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended>
         ApiKey::Heartbeat => answer(call, reader, heartbeat::handle).await,
         ApiKey::LeaveGroup => answer(call, reader, leave_group::handle).await,
         ApiKey::SyncGroup => answer(call, reader, sync_group::handle).await,
+        ApiKey::SaslHandshake => answer(call, reader, sasl::handshake).await,
+        ApiKey::SaslAuthenticate => answer(call, reader, sasl::authenticate).await,
         ApiKey::DescribeGroups => answer(call, reader, describe_groups::handle).await,
         ApiKey::ListGroups => answer(call, reader, list_groups::handle).await,
         ApiKey::ApiVersions => answer(call, reader, api_versions::handle).await,
@@ -90,6 +95,13 @@ pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended>
             answer(call, reader, list_partition_reassignments::handle).await
         }
         ApiKey::OffsetDelete => answer(call, reader, offset_delete::handle).await,
+        ApiKey::DescribeAcls => answer(call, reader, acls::describe).await,
+        ApiKey::CreateAcls => answer(call, reader, acls::create).await,
+        ApiKey::DeleteAcls => answer(call, reader, acls::delete).await,
+        ApiKey::DescribeUserScramCredentials => {
+            answer(call, reader, scram_credentials::describe).await
+        }
+        ApiKey::AlterUserScramCredentials => answer(call, reader, scram_credentials::alter).await,
         ApiKey::DescribeCluster => answer(call, reader, describe_cluster::handle).await,
         ApiKey::DescribeProducers => answer(call, reader, describe_producers::handle).await,
         ApiKey::ConsumerGroupHeartbeat => {

@@ -9,6 +9,7 @@ use polyport_kafka_codec::messages::offset_commit_response::{
 use polyport_kafka_codec::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
 use crate::group::offsets::{CommitOffset, CommitOffsets};
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::{Code, code_of};
 
@@ -21,19 +22,23 @@ pub(in crate::server) async fn handle(
     let mut offsets = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     // What is known now, and for the others their place among the outcomes.
+    let group = call.group(Operation::Read, &request.group_id);
     for topic in request.topics {
         let name: Arc<str> = topic.name.as_str().into();
+        let may = group.and_then(|()| call.topic(Operation::Read, &name));
         let known = image.topic(&name).filter(|_| !image.is_deleting(&name));
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in topic.partitions {
             let exists = known.is_some_and(|of| of.partition(asked.partition_index).is_some());
-            let error_code = match exists {
-                true => ErrorCode::None.code(),
-                false => ErrorCode::UnknownTopicOrPartition.code(),
+            let code = match (may, exists) {
+                (Err(code), _) => code,
+                (Ok(()), true) => ErrorCode::None,
+                (Ok(()), false) => ErrorCode::UnknownTopicOrPartition,
             };
+            let error_code = code.code();
             let partition_index = asked.partition_index;
             partitions.push(OffsetCommitResponsePartition { partition_index, error_code });
-            if !exists {
+            if code != ErrorCode::None {
                 continue;
             }
             let positive = |number: i64| (number >= 0).then_some(number);

@@ -8,6 +8,7 @@ use polyport_kafka_codec::messages::offset_delete_response::{
 };
 use polyport_kafka_codec::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
 
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::{Code, code_of};
 
@@ -16,20 +17,25 @@ pub(in crate::server) async fn handle(
     call: &Call,
     request: OffsetDeleteRequest,
 ) -> OffsetDeleteResponse {
+    if let Err(code) = call.group(Operation::Delete, &request.group_id) {
+        return OffsetDeleteResponse { error_code: code.code(), ..Default::default() };
+    }
     let image = call.broker.images.current();
     let mut asked: Vec<(Arc<str>, i32)> = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let name: Arc<str> = topic.name.as_str().into();
+        let may = call.topic(Operation::Read, &name);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
             let partition_index = partition.partition_index;
             let exists = image.partition(&name, partition_index).is_some();
-            let code = match exists {
-                true => ErrorCode::None,
-                false => ErrorCode::UnknownTopicOrPartition,
+            let code = match (may, exists) {
+                (Err(code), _) => code,
+                (Ok(()), true) => ErrorCode::None,
+                (Ok(()), false) => ErrorCode::UnknownTopicOrPartition,
             };
-            if exists {
+            if code == ErrorCode::None {
                 asked.push((name.clone(), partition_index));
             }
             let error_code = code.code();

@@ -7,6 +7,7 @@ use polyport_kafka_codec::messages::offset_for_leader_epoch_response::{
 };
 use polyport_kafka_codec::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -43,6 +44,9 @@ fn find(
     topic: &str,
     asked: &OffsetForLeaderPartition,
 ) -> Result<Option<(i32, i64)>, ErrorCode> {
+    if !call.may_cluster(Operation::ClusterAction) {
+        call.topic(Operation::Describe, topic)?;
+    }
     let broker = &call.broker;
     let partition = broker.store.partition(topic, asked.partition);
     let partition = partition.ok_or_else(|| broker.why_missing(topic, asked.partition))?;

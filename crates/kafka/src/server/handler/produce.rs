@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::broker::Broker;
 use crate::metadata::topics::is_internal;
+use crate::security::acl::Operation;
 use crate::server::connection::Ended;
 use crate::server::dispatch::{Call, Handled};
 use crate::server::error::Code;
@@ -25,6 +26,8 @@ use crate::server::error::Code;
 const FIRST_VERSION_OF_FORMAT_2: i16 = 3;
 /// The first version whose records may be compressed with Zstandard (KIP-110).
 const FIRST_VERSION_OF_ZSTD: i16 = 7;
+/// Where a batch has the low byte of its attributes.
+const SECOND_ATTRIBUTE_BYTE: usize = 22;
 /// What a client calls itself that may write to internal topics.
 const ADMIN_CLIENT: &str = "__admin_client";
 
@@ -53,9 +56,13 @@ pub(in crate::server) fn begin(call: Call, mut reader: Reader) -> Result<Handled
     let acks = request.acks;
     let now = call.broker.clock.now();
     let mut topics: Topics = Vec::with_capacity(request.topic_data.len());
+    let transaction = may_write_transactions(&call, &request);
     for topic in request.topic_data {
-        let append =
-            |data: PartitionProduceData| (data.index, append(&call, &topic.name, data, acks, now));
+        let may = transaction.and_then(|()| call.topic(Operation::Write, &topic.name));
+        let append = |data: PartitionProduceData| match may {
+            Ok(()) => (data.index, append(&call, &topic.name, data, acks, now)),
+            Err(code) => (data.index, Appended::failed(code)),
+        };
         let partitions = topic.partition_data.into_iter().map(append).collect();
         topics.push((topic.name, partitions));
     }
@@ -83,6 +90,25 @@ pub(in crate::server) fn begin(call: Call, mut reader: Reader) -> Result<Handled
     });
     let response = ProduceResponse { responses: responses.collect(), ..Default::default() };
     call.encode(&response).map(Handled::Answer)
+}
+
+/// Lets records of transactions pass only of those who may write to the transactional id.
+fn may_write_transactions(call: &Call, request: &ProduceRequest) -> Result<(), ErrorCode> {
+    if call.broker.access.is_none() {
+        return Ok(());
+    }
+    let mut all = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let transactional = all.any(|data| data.records.as_deref().is_some_and(is_transactional));
+    match (transactional, &request.transactional_id) {
+        (false, _) => Ok(()),
+        (true, Some(id)) => call.transactional_id(Operation::Write, id),
+        (true, None) => Err(ErrorCode::TransactionalIdAuthorizationFailed),
+    }
+}
+
+/// Whether the first batch is of a transaction: bit 4 of its attributes.
+fn is_transactional(records: &[u8]) -> bool {
+    records.get(SECOND_ATTRIBUTE_BYTE).is_some_and(|attributes| attributes & 0x10 != 0)
 }
 
 /// Appends a partition's records, and counts what became of them.
@@ -142,7 +168,6 @@ fn try_append(
 /// Whether the first batch says that Zstandard compressed it: the codec is the last three bits of its
 /// attributes.
 fn is_zstd(records: &[u8]) -> bool {
-    const SECOND_ATTRIBUTE_BYTE: usize = 22;
     records.get(SECOND_ATTRIBUTE_BYTE).is_some_and(|attributes| attributes & 7 == 4)
 }
 

@@ -3,11 +3,15 @@
 use polyport_kafka_codec::messages::{SyncGroupRequest, SyncGroupResponse};
 
 use crate::group::classic::SyncGroup;
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
 /// Answers the request, when the leader has brought the assignment.
 pub(in crate::server) async fn handle(call: &Call, request: SyncGroupRequest) -> SyncGroupResponse {
+    if let Err(code) = call.group(Operation::Read, &request.group_id) {
+        return SyncGroupResponse { error_code: code.code(), ..Default::default() };
+    }
     let assignments = request.assignments.into_iter();
     let sync = SyncGroup {
         member_id: request.member_id,

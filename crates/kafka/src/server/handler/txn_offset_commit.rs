@@ -10,6 +10,7 @@ use polyport_kafka_codec::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResp
 
 use crate::group::machine::TransactionalProducer;
 use crate::group::offsets::{CommitOffset, CommitOffsets};
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::{Code, code_of};
 
@@ -21,20 +22,24 @@ pub(in crate::server) async fn handle(
     let image = call.broker.images.current();
     let mut offsets = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
+    let whole = call.transactional_id(Operation::Write, &request.transactional_id);
+    let whole = whole.and_then(|()| call.group(Operation::Read, &request.group_id));
     for topic in request.topics {
         let name: Arc<str> = topic.name.as_str().into();
+        let may = whole.and_then(|()| call.topic(Operation::Read, &name));
         let known = image.topic(&name).filter(|_| !image.is_deleting(&name));
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in topic.partitions {
             let partition_index = asked.partition_index;
             let exists = known.is_some_and(|of| of.partition(partition_index).is_some());
-            let code = match exists {
-                true => ErrorCode::None,
-                false => ErrorCode::UnknownTopicOrPartition,
+            let code = match (may, exists) {
+                (Err(code), _) => code,
+                (Ok(()), true) => ErrorCode::None,
+                (Ok(()), false) => ErrorCode::UnknownTopicOrPartition,
             };
             let error_code = code.code();
             partitions.push(TxnOffsetCommitResponsePartition { partition_index, error_code });
-            if exists {
+            if code == ErrorCode::None {
                 let epoch = asked.committed_leader_epoch;
                 offsets.push(CommitOffset {
                     topic: name.clone(),
