@@ -6,6 +6,7 @@
 //! - [`group`]: consumer groups and their offsets.
 //! - [`transaction`]: producer ids and transactions.
 //! - [`internal`]: what groups and transactions share: an internal topic's partition below a machine.
+//! - [`security`]: who comes in, and what they may do.
 //! - [`observe`]: the numbers of the metrics page.
 //! - `server`: sockets, one task a connection, one handler an API.
 //!
@@ -21,5 +22,6 @@ pub mod group;
 pub mod internal;
 pub mod metadata;
 pub mod observe;
+pub mod security;
 mod server;
 pub mod transaction;

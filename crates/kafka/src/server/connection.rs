@@ -21,6 +21,7 @@ use super::dispatch::Handled;
 use super::frames::{FrameLength, Frames};
 use super::response::{Output, Response};
 use crate::broker::Broker;
+use crate::security::Caller;
 
 /// Produce requests of one connection that wait for their acknowledgements. Clients have five under
 /// way unless they are told otherwise.
@@ -55,6 +56,8 @@ pub(super) struct Client {
     pub(super) listener: Arc<str>,
     /// By which door it came in.
     pub(super) peer: Peer,
+    /// On whose behalf its requests are handled.
+    pub(super) caller: Caller,
 }
 
 /// By which door somebody came in.
@@ -123,11 +126,12 @@ pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client) {
         Some(ended) => ended,
         None => connection.finish(broker.settings.drain_timeout).await,
     };
+    let principal = connection.client.caller.principal();
     match ended {
         Err(Ended::Io(_) | Ended::Hangup | Ended::Idle) | Ok(()) => {
-            tracing::debug!(peer = %address, "connection closed");
+            tracing::debug!(peer = %address, %principal, "connection closed");
         }
-        Err(reason) => tracing::warn!(peer = %address, %reason, "connection closed"),
+        Err(reason) => tracing::warn!(peer = %address, %principal, %reason, "connection closed"),
     }
 }
 

@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 pub(crate) use fetch_session::FetchSessions;
 
 use crate::broker::Broker;
+use crate::security::{Caller, Principal};
 use connection::{Client, Peer};
 
 impl Broker {
@@ -69,6 +70,7 @@ async fn serve(
     _places: Places,
 ) {
     let _open = broker.stats.connected();
-    let client = Client { address, listener, peer: Peer::Client };
+    let caller = Caller::Client(Principal::anonymous());
+    let client = Client { address, listener, peer: Peer::Client, caller };
     connection::serve(broker, Stream::Plain(stream), client).await;
 }

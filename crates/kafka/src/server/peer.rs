@@ -13,6 +13,7 @@ use super::connection::{Client, Ended, Peer};
 use super::dispatch::Handled;
 use super::response::{Piece, Response};
 use crate::broker::{Broker, SERVICE};
+use crate::security::Caller;
 
 impl Broker {
     /// Answers other brokers until the broker is drained.
@@ -53,6 +54,7 @@ async fn answer_all(broker: &Arc<Broker>, mut connection: Connection) -> Result<
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             listener: "".into(),
             peer: Peer::Broker { hurry: hurry.clone() },
+            caller: Caller::Broker,
         };
         let frame = frame.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
         let answer = async {
