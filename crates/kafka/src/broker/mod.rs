@@ -8,6 +8,7 @@ mod settings;
 mod start;
 mod stats;
 mod topic_view;
+pub(crate) mod verification;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,6 +36,7 @@ use crate::metadata::leaders::Leaders;
 use crate::metadata::topics::{TopicError, Topics};
 use crate::server::FetchSessions;
 use crate::transaction::TransactionCoordinator;
+use crate::transaction::coordinator::LocalMarkers;
 
 /// A random number for what need not be secret: ids of fetch sessions.
 pub(crate) fn draw() -> i32 {
@@ -63,6 +65,8 @@ pub struct Broker {
     began: Instant,
     pub(crate) groups: Coordinator,
     pub(crate) transactions: TransactionCoordinator,
+    /// Writes the ends of transactions to this node's partitions.
+    pub(crate) markers: Arc<LocalMarkers<OsDisk>>,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) stats: Stats,
     /// The threads that all of this runs on.
@@ -91,6 +95,13 @@ impl Broker {
             }
             Some(_) => ErrorCode::NotLeaderOrFollower,
         }
+    }
+
+    /// Who leads a partition, -1 for nobody, and in which epoch; `None` if there is no such partition.
+    pub(crate) fn leader_and_epoch(&self, topic: &str, partition: i32) -> Option<(i32, i32)> {
+        let image = self.images.current();
+        let found = image.partition(topic, partition)?;
+        Some((found.leader().unwrap_or(-1), found.leader_epoch()))
     }
 
     /// Returns when the broker is being stopped.

@@ -78,8 +78,8 @@ impl Broker {
         let count = known.and_then(|count| i32::try_from(count).ok());
         let count = count.unwrap_or(settings.size("offsets.topic.num.partitions") as i32);
         let groups = Coordinator::new(settings.groups(), clock.clone(), count);
-        let transactions =
-            transactions(&settings, &client, &images, &store, &groups, &clock, &image);
+        let markers = markers(&settings, &images, &store, &groups, &clock);
+        let transactions = transactions(&settings, &client, &markers, &image);
         let unclean = Arc::new(move |image: &Image, topic: &str| configs.unclean(image, topic));
         let elects = controller::Settings { broker: id, unclean };
         let controller = Controller::start(client.clone(), images.clone(), elects, clock.clone());
@@ -105,6 +105,7 @@ impl Broker {
             alterations,
             groups,
             transactions,
+            markers,
             stats: Stats::default(),
             threads: tokio::runtime::Handle::current(),
             draining: watch::channel(false).0,
@@ -162,30 +163,37 @@ impl Broker {
     }
 }
 
-/// The transaction coordinator, which leads nothing yet.
-fn transactions(
+/// What writes the ends of transactions to this node's partitions.
+fn markers(
     settings: &Settings,
-    client: &Client,
     images: &Images,
     store: &Store<OsDisk>,
     groups: &Coordinator,
     clock: &Arc<dyn Clock>,
-    image: &Image,
-) -> TransactionCoordinator {
-    let known = image.topic(TRANSACTION_STATE).map(|topic| topic.partitions.len());
-    let count = known.unwrap_or_else(|| settings.size("transaction.state.log.num.partitions"));
+) -> Arc<LocalMarkers<OsDisk>> {
     let (images, broker) = (images.clone(), settings.broker_id);
-    let markers = LocalMarkers {
+    Arc::new(LocalMarkers {
         store: store.clone(),
         clock: clock.clone(),
         leader_of: Box::new(move |of| leadership(&images.current(), broker, of)),
         groups: groups.clone(),
         timeout: settings.millis("request.timeout.ms"),
-    };
-    let ids = ProducerIds::new(TreeBlocks::new(client.clone(), broker));
+    })
+}
+
+/// The transaction coordinator, which leads nothing yet.
+fn transactions(
+    settings: &Settings,
+    client: &Client,
+    markers: &Arc<LocalMarkers<OsDisk>>,
+    image: &Image,
+) -> TransactionCoordinator {
+    let known = image.topic(TRANSACTION_STATE).map(|topic| topic.partitions.len());
+    let count = known.unwrap_or_else(|| settings.size("transaction.state.log.num.partitions"));
+    let ids = ProducerIds::new(TreeBlocks::new(client.clone(), settings.broker_id));
     let count = i32::try_from(count).unwrap_or(i32::MAX);
-    let config = settings.transactions();
-    TransactionCoordinator::new(config, clock.clone(), count, ids, Arc::new(markers))
+    let (config, clock) = (settings.transactions(), markers.clock.clone());
+    TransactionCoordinator::new(config, clock, count, ids, markers.clone())
 }
 
 async fn open(

@@ -13,9 +13,10 @@ use super::fetch_session;
 use crate::group::GroupError;
 use crate::metadata::topics::TopicError;
 use crate::transaction::TransactionError;
+use crate::transaction::coordinator::MarkerError;
 
 /// An error that has a number on the wire.
-pub(super) trait Code {
+pub(crate) trait Code {
     /// The number.
     fn code(&self) -> ErrorCode;
 }
@@ -89,7 +90,7 @@ impl Code for ProducerError {
         match self {
             Self::Fenced { .. } => ErrorCode::InvalidProducerEpoch,
             Self::OutOfOrder { .. } => ErrorCode::OutOfOrderSequenceNumber,
-            Self::NotTransactional { .. } => ErrorCode::InvalidTxnState,
+            Self::NotTransactional { .. } | Self::NotVerified { .. } => ErrorCode::InvalidTxnState,
             Self::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
         }
     }
@@ -200,8 +201,21 @@ impl Code for GroupError {
             Self::InvalidCommitOffsetSize => ErrorCode::InvalidCommitOffsetSize,
             Self::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
             Self::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
+            Self::InvalidTxnState => ErrorCode::InvalidTxnState,
             Self::TransactionCoordinatorFenced => ErrorCode::TransactionCoordinatorFenced,
             Self::UnknownServerError => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl Code for MarkerError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unavailable => ErrorCode::NotLeaderOrFollower,
+            Self::NotEnoughReplicas => ErrorCode::NotEnoughReplicas,
+            Self::Gone => ErrorCode::UnknownTopicOrPartition,
+            Self::ProducerFenced => ErrorCode::InvalidProducerEpoch,
+            Self::CoordinatorFenced => ErrorCode::TransactionCoordinatorFenced,
         }
     }
 }

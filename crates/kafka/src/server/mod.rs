@@ -20,6 +20,7 @@ use polyport_net::listen;
 use polyport_net::stream::Stream;
 use tokio::net::TcpStream;
 
+pub(crate) use error::Code;
 pub(crate) use fetch_session::FetchSessions;
 
 use crate::broker::Broker;

@@ -5,4 +5,5 @@
 mod node;
 mod records;
 mod replication;
+mod transactions;
 mod versions;

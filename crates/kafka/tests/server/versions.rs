@@ -223,6 +223,9 @@ async fn ask(node: &Node, served: &ApiVersion) {
             all(connection, served, |_| AddOffsetsToTxnRequest::default()).await;
         }
         ApiKey::EndTxn => all(connection, served, |_| EndTxnRequest::default()).await,
+        ApiKey::WriteTxnMarkers => {
+            all(connection, served, |_| WriteTxnMarkersRequest::default()).await;
+        }
         ApiKey::TxnOffsetCommit => {
             all(connection, served, |_| TxnOffsetCommitRequest::default()).await;
         }

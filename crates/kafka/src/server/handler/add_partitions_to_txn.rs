@@ -64,19 +64,23 @@ async fn transaction(
     let exists = |of: &TopicPartition| {
         image.partition(&of.topic, of.partition).is_some() && !image.is_deleting(&of.topic)
     };
-    let codes: Vec<i16> = if verify_only {
-        match call.broker.transactions.verify_partitions(id, producer, &all).await {
-            Ok(verified) => verified.iter().map(code_of).collect(),
-            Err(error) => vec![error.code().code(); all.len()],
+    let codes: Vec<i16> = if all.iter().all(exists) {
+        let transactions = &call.broker.transactions;
+        match verify_only {
+            true => match transactions.verify_partitions(id, producer, &all).await {
+                Ok(verified) => verified.iter().map(code_of).collect(),
+                Err(error) => vec![error.code().code(); all.len()],
+            },
+            false => {
+                let added = transactions.add_partitions(id, producer, &all).await;
+                let old = call.version() < FIRST_VERSION_OF_FENCED;
+                let added = match added {
+                    Err(error) if old => Err(TransactionError::before_producer_fenced(error)),
+                    added => added,
+                };
+                vec![code_of(&added); all.len()]
+            }
         }
-    } else if all.iter().all(exists) {
-        let added = call.broker.transactions.add_partitions(id, producer, &all).await;
-        let old = call.version() < FIRST_VERSION_OF_FENCED;
-        let added = match added {
-            Err(error) if old => Err(TransactionError::before_producer_fenced(error)),
-            added => added,
-        };
-        vec![code_of(&added); all.len()]
     } else {
         let code = |of: &TopicPartition| match exists(of) {
             true => ErrorCode::OperationNotAttempted,

@@ -346,7 +346,9 @@ fn partition_data(
             if let (ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch, Some(topic)) =
                 (code, &place.topic)
             {
-                data.current_leader = current_leader(broker, topic, partition_index);
+                let (leader_id, leader_epoch) =
+                    broker.leader_and_epoch(topic, partition_index).unwrap_or((-1, -1));
+                data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch };
             }
             return data;
         }
@@ -376,16 +378,6 @@ fn partition_data(
         aborted_transactions: (isolation == Isolation::LastStable).then(|| aborted.collect()),
         records: Some(records),
         ..Default::default()
-    }
-}
-
-fn current_leader(broker: &Broker, topic: &str, partition: i32) -> LeaderIdAndEpoch {
-    match broker.images.current().partition(topic, partition) {
-        Some(found) => LeaderIdAndEpoch {
-            leader_id: found.leader().unwrap_or(-1),
-            leader_epoch: found.leader_epoch(),
-        },
-        None => LeaderIdAndEpoch::default(),
     }
 }
 

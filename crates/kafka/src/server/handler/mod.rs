@@ -33,9 +33,12 @@ mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
+mod offsets_to_commit;
 mod produce;
 mod sync_group;
 mod txn_offset_commit;
+mod verification;
+mod write_txn_markers;
 
 use polyport_kafka_codec::{ApiKey, Reader};
 
@@ -48,7 +51,7 @@ use super::dispatch::{Call, Handled, answer};
 /// What ends the connection.
 pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended> {
     match call.header.api_key {
-        ApiKey::Produce => produce::begin(call, reader),
+        ApiKey::Produce => produce::begin(call, reader).await,
         ApiKey::Fetch => fetch::handle(&call, reader).await,
         ApiKey::ListOffsets => answer(call, reader, list_offsets::handle).await,
         ApiKey::Metadata => answer(call, reader, metadata::handle).await,
@@ -69,6 +72,7 @@ pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended>
         ApiKey::AddPartitionsToTxn => answer(call, reader, add_partitions_to_txn::handle).await,
         ApiKey::AddOffsetsToTxn => answer(call, reader, add_offsets_to_txn::handle).await,
         ApiKey::EndTxn => answer(call, reader, end_txn::handle).await,
+        ApiKey::WriteTxnMarkers => answer(call, reader, write_txn_markers::handle).await,
         ApiKey::TxnOffsetCommit => answer(call, reader, txn_offset_commit::handle).await,
         ApiKey::DescribeTransactions => answer(call, reader, describe_transactions::handle).await,
         ApiKey::ListTransactions => answer(call, reader, list_transactions::handle).await,
