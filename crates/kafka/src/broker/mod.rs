@@ -4,6 +4,7 @@ mod fetchers;
 mod follow;
 mod isr;
 pub mod peers;
+mod remote_markers;
 mod settings;
 mod start;
 mod stats;

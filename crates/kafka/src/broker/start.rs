@@ -13,6 +13,7 @@ use polyport_tree::replica::Replica;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::remote_markers::Markers;
 use super::{Broker, Fetchers, Peers, Settings, Stats, follow, isr};
 use crate::group::Coordinator;
 use crate::metadata::broker::{self, RegisterError, Registration};
@@ -78,14 +79,20 @@ impl Broker {
         let count = known.and_then(|count| i32::try_from(count).ok());
         let count = count.unwrap_or(settings.size("offsets.topic.num.partitions") as i32);
         let groups = Coordinator::new(settings.groups(), clock.clone(), count);
+        let patience = settings.millis("request.timeout.ms");
+        let peers = Peers::new(client.clone(), id, patience);
         let markers = markers(&settings, &images, &store, &groups, &clock);
-        let transactions = transactions(&settings, &client, &markers, &image);
+        let everywhere = Markers {
+            broker: id,
+            images: images.clone(),
+            local: markers.clone(),
+            peers: peers.clone(),
+        };
+        let transactions = transactions(&settings, &client, everywhere, &image);
         let unclean = Arc::new(move |image: &Image, topic: &str| configs.unclean(image, topic));
         let elects = controller::Settings { broker: id, unclean };
         let controller = Controller::start(client.clone(), images.clone(), elects, clock.clone());
         let changes = images.subscribe();
-        let patience = settings.millis("request.timeout.ms");
-        let peers = Peers::new(client.clone(), id, patience);
         let fetchers =
             Fetchers::new(settings.fetchers(), store.clone(), peers.clone(), clock.clone());
         let broker = Arc::new(Self {
@@ -185,15 +192,15 @@ fn markers(
 fn transactions(
     settings: &Settings,
     client: &Client,
-    markers: &Arc<LocalMarkers<OsDisk>>,
+    markers: Markers,
     image: &Image,
 ) -> TransactionCoordinator {
     let known = image.topic(TRANSACTION_STATE).map(|topic| topic.partitions.len());
     let count = known.unwrap_or_else(|| settings.size("transaction.state.log.num.partitions"));
     let ids = ProducerIds::new(TreeBlocks::new(client.clone(), settings.broker_id));
     let count = i32::try_from(count).unwrap_or(i32::MAX);
-    let (config, clock) = (settings.transactions(), markers.clock.clone());
-    TransactionCoordinator::new(config, clock, count, ids, markers.clone())
+    let (config, clock) = (settings.transactions(), markers.local.clock.clone());
+    TransactionCoordinator::new(config, clock, count, ids, Arc::new(markers))
 }
 
 async fn open(

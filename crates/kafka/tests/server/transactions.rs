@@ -5,6 +5,9 @@ use polyport_kafka_codec::ErrorCode;
 use polyport_kafka_codec::messages::add_partitions_to_txn_request::{
     AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
 };
+use polyport_kafka_codec::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic,
+};
 use polyport_kafka_codec::messages::fetch_request::FetchPartition;
 use polyport_kafka_codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use polyport_kafka_codec::messages::txn_offset_commit_request::{
@@ -14,12 +17,13 @@ use polyport_kafka_codec::messages::write_txn_markers_request::{
     WritableTxnMarker, WritableTxnMarkerTopic,
 };
 use polyport_kafka_codec::messages::{
-    AddPartitionsToTxnRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
-    InitProducerIdRequest, ProduceRequest, TxnOffsetCommitRequest, WriteTxnMarkersRequest,
+    AddPartitionsToTxnRequest, CreateTopicsRequest, EndTxnRequest, FetchRequest,
+    FindCoordinatorRequest, InitProducerIdRequest, ProduceRequest, TxnOffsetCommitRequest,
+    WriteTxnMarkersRequest,
 };
 use polyport_log::batch::{Attributes, BatchBuilder};
 
-use super::node::{Connection, Node};
+use super::node::{Connection, Node, in_time};
 use super::records::{create, fetch};
 
 /// A transactional id's producer.
@@ -45,19 +49,23 @@ fn topics() -> Vec<AddPartitionsToTxnTopic> {
 }
 
 impl Connection {
-    async fn begin(&mut self, id: &str) -> Producer {
+    async fn find_coordinator(&mut self, id: &str) {
         let find = FindCoordinatorRequest {
             key_type: 1,
             coordinator_keys: vec![id.to_owned()],
             ..Default::default()
         };
+        self.ask(&find, 4).await;
+    }
+
+    async fn begin(&mut self, id: &str) -> Producer {
         let init = InitProducerIdRequest {
             transactional_id: Some(id.to_owned()),
             transaction_timeout_ms: 60_000,
             ..Default::default()
         };
         loop {
-            self.ask(&find, 4).await;
+            self.find_coordinator(id).await;
             let made = self.ask(&init, 4).await;
             match ErrorCode::from_code(made.error_code).unwrap() {
                 ErrorCode::None => {
@@ -73,19 +81,35 @@ impl Connection {
     }
 
     async fn add(&mut self, id: &str, producer: Producer) -> i16 {
+        self.add_all(id, producer, vec![0]).await[0]
+    }
+
+    async fn add_all(&mut self, id: &str, producer: Producer, partitions: Vec<i32>) -> Vec<i16> {
+        let topic = AddPartitionsToTxnTopic { name: "t".to_owned(), partitions };
         let request = AddPartitionsToTxnRequest {
             v3_and_below_transactional_id: id.to_owned(),
             v3_and_below_producer_id: producer.id,
             v3_and_below_producer_epoch: producer.epoch,
-            v3_and_below_topics: topics(),
+            v3_and_below_topics: vec![topic],
             ..Default::default()
         };
         let answer = self.ask(&request, 3).await;
-        answer.results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code
+        let results = &answer.results_by_topic_v3_and_below[0].results_by_partition;
+        results.iter().map(|found| found.partition_error_code).collect()
     }
 
     async fn send_batch(&mut self, id: Option<&str>, records: BytesMut, version: i16) -> ErrorCode {
-        let partition_data = vec![PartitionProduceData { index: 0, records: Some(records) }];
+        self.send_to(0, id, records, version).await
+    }
+
+    async fn send_to(
+        &mut self,
+        index: i32,
+        id: Option<&str>,
+        records: BytesMut,
+        version: i16,
+    ) -> ErrorCode {
+        let partition_data = vec![PartitionProduceData { index, records: Some(records) }];
         let topic_data = vec![TopicProduceData { name: "t".to_owned(), partition_data }];
         let transactional_id = id.map(str::to_owned);
         let request = ProduceRequest { transactional_id, acks: -1, timeout_ms: 10_000, topic_data };
@@ -121,10 +145,17 @@ impl Connection {
 
     /// The last stable offset of the topic.
     async fn last_stable(&mut self) -> i64 {
+        self.last_stable_of(0).await
+    }
+
+    async fn last_stable_of(&mut self, partition: i32) -> i64 {
         let mut request = fetch("t", 0);
         request.max_wait_ms = 0;
-        request.topics[0].partitions =
-            vec![FetchPartition { partition_max_bytes: 1 << 20, ..FetchPartition::default() }];
+        request.topics[0].partitions = vec![FetchPartition {
+            partition,
+            partition_max_bytes: 1 << 20,
+            ..FetchPartition::default()
+        }];
         let answer = self.ask::<FetchRequest>(&request, 11).await;
         answer.responses[0].partitions[0].last_stable_offset
     }
@@ -139,7 +170,8 @@ async fn a_transactions_records_are_refused_unless_the_partition_was_added() {
     let first = || batch(producer, 0);
     assert_eq!(c.send_batch(Some("x"), first(), 10).await, ErrorCode::InvalidTxnState);
     assert_eq!(c.send_batch(Some("x"), first(), 11).await, ErrorCode::TransactionAbortable);
-    assert_eq!(c.send_batch(None, first(), 11).await, ErrorCode::InvalidTxnState);
+    let nobodys = c.send_batch(None, first(), 11).await;
+    assert_eq!(nobodys, ErrorCode::TransactionalIdAuthorizationFailed);
     assert_eq!(
         c.send_batch(Some("y"), first(), 11).await,
         ErrorCode::InvalidProducerIdMapping,
@@ -296,4 +328,71 @@ async fn a_marker_from_outside_ends_a_transaction() {
     assert_eq!(c.mark(producer, false, "t").await, ErrorCode::None);
     assert_eq!(c.last_stable().await, 2);
     node.stop().await;
+}
+
+/// A topic of three partitions, each led by another broker.
+async fn spread(c: &mut Connection) {
+    let assignments = [[11, 12, 13], [12, 13, 11], [13, 11, 12]].into_iter().enumerate();
+    let assignments = assignments.map(|(at, brokers)| CreatableReplicaAssignment {
+        partition_index: at as i32,
+        broker_ids: brokers.to_vec(),
+    });
+    let topic = CreatableTopic {
+        name: "t".to_owned(),
+        num_partitions: -1,
+        replication_factor: -1,
+        assignments: assignments.collect(),
+        ..Default::default()
+    };
+    let request =
+        CreateTopicsRequest { topics: vec![topic], timeout_ms: 20_000, ..Default::default() };
+    let answer = c.ask(&request, 5).await;
+    assert_eq!(answer.topics[0].error_code, 0, "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_over_three_brokers_is_verified_and_ends_on_all() {
+    let nodes = Node::start_three(&[("transaction.state.log.num.partitions", "1")]).await;
+    let mut lines = Vec::new();
+    for node in &nodes {
+        lines.push(node.connect().await);
+    }
+    spread(&mut lines[0]).await;
+    let led = |image: &polyport_kafka::metadata::image::Image| {
+        (0..3).all(|number| {
+            let found = image.partition("t", number);
+            found.is_some_and(|found| found.leader() == Some(11 + number))
+        })
+    };
+    for node in &nodes {
+        node.until(led).await;
+    }
+    // Whoever coordinates, two of the three partitions are led elsewhere.
+    lines[0].find_coordinator("x").await;
+    let state = |image: &polyport_kafka::metadata::image::Image| {
+        image.partition("__transaction_state", 0).is_some_and(|found| found.leader().is_some())
+    };
+    let coordinator = nodes[0].until(state).await;
+    let coordinator = coordinator.partition("__transaction_state", 0).unwrap().leader().unwrap();
+    let coordinator = (coordinator - 11) as usize;
+    let producer = lines[coordinator].begin("x").await;
+    for (number, line) in lines.iter_mut().enumerate() {
+        let number = number as i32;
+        let refused = line.send_to(number, Some("x"), batch(producer, 0), 11).await;
+        assert_eq!(refused, ErrorCode::TransactionAbortable, "{number}");
+    }
+    assert_eq!(lines[coordinator].add_all("x", producer, vec![0, 1, 2]).await, [0, 0, 0]);
+    for (number, line) in lines.iter_mut().enumerate() {
+        let number = number as i32;
+        let sent = line.send_to(number, Some("x"), batch(producer, 0), 11).await;
+        assert_eq!(sent, ErrorCode::None, "{number}");
+        assert_eq!(line.last_stable_of(number).await, 0, "{number}");
+    }
+    assert_eq!(lines[coordinator].end("x", producer, true).await, ErrorCode::None);
+    in_time(async {
+        for (number, line) in lines.iter_mut().enumerate() {
+            while line.last_stable_of(number as i32).await < 2 {}
+        }
+    })
+    .await;
 }

@@ -55,16 +55,19 @@ struct First {
 /// What the whole request is answered with.
 pub(super) async fn verify(call: &Call, request: &ProduceRequest) -> Result<Verdicts, ErrorCode> {
     let firsts = transactional(request);
-    if firsts.is_empty() || !call.broker.verifies_transactions() {
+    if firsts.is_empty() {
+        return Ok(Verdicts::all(Verification::NotNeeded));
+    }
+    let Some(id) = &request.transactional_id else {
+        return Err(ErrorCode::TransactionalIdAuthorizationFailed);
+    };
+    if !call.broker.verifies_transactions() {
         return Ok(Verdicts::all(Verification::NotNeeded));
     }
     let producers: BTreeSet<Producer> =
         firsts.iter().map(|first| producer(&first.header)).collect();
     let (Some(producer), true) = (producers.first(), producers.len() == 1) else {
         return Err(ErrorCode::InvalidProducerIdMapping);
-    };
-    let Some(id) = &request.transactional_id else {
-        return Ok(Verdicts::all(Verification::Missing));
     };
     let (mut asked, mut partitions) = (Vec::new(), Vec::new());
     for first in firsts {
