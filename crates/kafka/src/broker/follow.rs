@@ -13,6 +13,7 @@ use super::topic_view::ImageView;
 use crate::metadata::TopicId;
 use crate::metadata::image::{Image, Partition, Subscription, Topic, Update};
 use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+use crate::quota::limits::Limits;
 
 /// Follows the image until the broker ends.
 pub(super) async fn follow(broker: Arc<Broker>, mut changes: Subscription) {
@@ -60,6 +61,9 @@ impl Broker {
             if matches!(&**topic, CONSUMER_OFFSETS | TRANSACTION_STATE) {
                 self.coordinate(&of, image.partition(topic, *number));
             }
+        }
+        if update.changes.overrides.iter().any(|entity| Limits::concern(entity)) {
+            self.quotas.set_limits(Limits::of_image(image));
         }
         for entity in &update.changes.overrides {
             if let Some(topic) = entity.strip_prefix("topics/") {

@@ -35,6 +35,7 @@ use crate::metadata::controller::Controller;
 use crate::metadata::image::Images;
 use crate::metadata::leaders::Leaders;
 use crate::metadata::topics::{TopicError, Topics};
+use crate::quota::Quotas;
 use crate::server::FetchSessions;
 use crate::transaction::TransactionCoordinator;
 use crate::transaction::coordinator::LocalMarkers;
@@ -69,6 +70,7 @@ pub struct Broker {
     /// Writes the ends of transactions to this node's partitions.
     pub(crate) markers: Arc<LocalMarkers<OsDisk>>,
     pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) quotas: Quotas,
     pub(crate) stats: Stats,
     /// The threads that all of this runs on.
     pub(crate) threads: tokio::runtime::Handle,

@@ -22,6 +22,7 @@ use crate::metadata::controller::{self, Controller};
 use crate::metadata::image::{Image, Images};
 use crate::metadata::leaders::Leaders;
 use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE, Topics};
+use crate::quota::Quotas;
 use crate::server::FetchSessions;
 use crate::transaction::TransactionCoordinator;
 use crate::transaction::coordinator::{LocalMarkers, leadership};
@@ -103,6 +104,7 @@ impl Broker {
             fetch_sessions: FetchSessions::new(
                 settings.size("max.incremental.fetch.session.cache.slots"),
             ),
+            quotas: Quotas::new(settings.quota_window()),
             settings,
             clock,
             store,

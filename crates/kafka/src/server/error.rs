@@ -12,6 +12,7 @@ use polyport_tree::client::ClientError;
 use super::fetch_session;
 use crate::group::GroupError;
 use crate::metadata::topics::TopicError;
+use crate::quota::change::QuotaError;
 use crate::transaction::TransactionError;
 use crate::transaction::coordinator::MarkerError;
 
@@ -204,6 +205,15 @@ impl Code for GroupError {
             Self::InvalidTxnState => ErrorCode::InvalidTxnState,
             Self::TransactionCoordinatorFenced => ErrorCode::TransactionCoordinatorFenced,
             Self::UnknownServerError => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl Code for QuotaError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Invalid(_) => ErrorCode::InvalidRequest,
+            Self::UnknownKind(_) => ErrorCode::UnsupportedVersion,
         }
     }
 }

@@ -9,6 +9,7 @@ mod handler;
 mod peer;
 mod response;
 mod served;
+mod throttle;
 
 use std::io;
 use std::net::SocketAddr;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test from end to end")]
 
 mod node;
+mod quotas;
 mod records;
 mod replication;
 mod transactions;

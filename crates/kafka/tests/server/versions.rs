@@ -226,6 +226,12 @@ async fn ask(node: &Node, served: &ApiVersion) {
         ApiKey::WriteTxnMarkers => {
             all(connection, served, |_| WriteTxnMarkersRequest::default()).await;
         }
+        ApiKey::DescribeClientQuotas => {
+            all(connection, served, |_| DescribeClientQuotasRequest::default()).await;
+        }
+        ApiKey::AlterClientQuotas => {
+            all(connection, served, |_| AlterClientQuotasRequest::default()).await;
+        }
         ApiKey::TxnOffsetCommit => {
             all(connection, served, |_| TxnOffsetCommitRequest::default()).await;
         }

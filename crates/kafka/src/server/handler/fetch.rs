@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::broker::Broker;
 use crate::metadata::TopicId;
+use crate::quota::Kind;
 use crate::server::connection::Ended;
 use crate::server::dispatch::{Call, Handled};
 use crate::server::error::Code;
@@ -61,7 +62,7 @@ pub(in crate::server) async fn handle(call: &Call, mut reader: Reader) -> Result
         let error_code = ErrorCode::ClusterAuthorizationFailed.code();
         return encode(call, FetchResponse { error_code, ..Default::default() }, Vec::new());
     }
-    let limits = limits(broker, &request, follower, call.version());
+    let limits = limits(call, &request, follower);
     let asked = asked(request, by_id);
     let context =
         match broker.fetch_sessions.begin(asked, Instant::now().into_std(), crate::broker::draw) {
@@ -77,11 +78,35 @@ pub(in crate::server) async fn handle(call: &Call, mut reader: Reader) -> Result
         };
     let places: Vec<Place> = context.wanted.iter().map(|(k, w)| place(broker, k, *w)).collect();
     let (outcomes, waited) = read_enough(call, &places, &limits).await;
-    let (response, ranges) = respond(broker, &context, places, outcomes, &limits);
-    let answer = encode(call, response, ranges);
+    let worked = call.began.elapsed().saturating_sub(waited);
+    let throttled = throttled(call, &context, &outcomes, worked);
+    let answer = match throttled {
+        Some(answer) => answer,
+        None => {
+            let (response, ranges) = respond(broker, &context, places, outcomes, &limits);
+            encode(call, response, ranges)
+        }
+    };
     let worked = call.began.elapsed().saturating_sub(waited);
     broker.stats.requests.worked(ApiKey::Fetch, worked);
     answer
+}
+
+/// The answer to a client that is beyond its quota: nothing, so that the records are not sent twice.
+fn throttled(
+    call: &Call,
+    context: &Context,
+    outcomes: &[Outcome],
+    worked: Duration,
+) -> Option<Result<Handled, Ended>> {
+    let bytes = outcomes.iter().flatten().map(ReadAnswer::bytes).sum();
+    let throttle_ms = call.used_bytes(Kind::Fetch, bytes).max(call.used_time(worked));
+    if throttle_ms <= 0 {
+        return None;
+    }
+    call.unused_bytes(Kind::Fetch, bytes);
+    let response = FetchResponse { session_id: context.id, ..Default::default() };
+    Some(call.encode(response, throttle_ms).map(Handled::Answer))
 }
 
 /// The broker that fetches to follow; nobody may but over the node port.
@@ -90,17 +115,16 @@ fn follower(request: &FetchRequest) -> Option<BrokerId> {
     (named >= 0).then_some(named)
 }
 
-fn limits(
-    broker: &Broker,
-    request: &FetchRequest,
-    follower: Option<BrokerId>,
-    version: i16,
-) -> Limits {
+fn limits(call: &Call, request: &FetchRequest, follower: Option<BrokerId>) -> Limits {
     let wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
     let most = match follower {
         Some(_) => u64::MAX,
-        None => broker.settings.size("fetch.max.bytes") as u64,
+        None => {
+            let most = call.broker.settings.size("fetch.max.bytes") as u64;
+            most.min(call.most_bytes(Kind::Fetch))
+        }
     };
+    let max_bytes = (request.max_bytes.max(0) as u64).min(most);
     Limits {
         follower,
         isolation: match request.isolation_level {
@@ -108,9 +132,9 @@ fn limits(
             1 => Isolation::LastStable,
             _ => Isolation::HighWatermark,
         },
-        max_bytes: (request.max_bytes.max(0) as u64).min(most),
-        min_bytes: request.min_bytes.max(0) as u64,
-        soft: version >= FIRST_VERSION_OF_SOFT_LIMIT,
+        max_bytes,
+        min_bytes: (request.min_bytes.max(0) as u64).min(max_bytes),
+        soft: call.version() >= FIRST_VERSION_OF_SOFT_LIMIT,
         deadline: Instant::now() + wait,
     }
 }
@@ -398,5 +422,5 @@ fn encode(
         frame::Piece::Bytes(range) => Some(Piece::Bytes(bytes.slice(range))),
         frame::Piece::Records { index, .. } => ranges.get(index).cloned().map(Piece::File),
     });
-    Ok(Handled::Answer(Response(pieces.collect())))
+    Ok(Handled::Answer(Response { pieces: pieces.collect(), ..Default::default() }))
 }

@@ -4,6 +4,7 @@ mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
 pub(super) mod api_versions;
+mod client_quotas;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_partitions;
@@ -84,6 +85,8 @@ pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended>
         ApiKey::CreatePartitions => answer(call, reader, create_partitions::handle).await,
         ApiKey::DeleteGroups => answer(call, reader, delete_groups::handle).await,
         ApiKey::OffsetDelete => answer(call, reader, offset_delete::handle).await,
+        ApiKey::DescribeClientQuotas => answer(call, reader, client_quotas::describe).await,
+        ApiKey::AlterClientQuotas => answer(call, reader, client_quotas::alter).await,
         ApiKey::DescribeCluster => answer(call, reader, describe_cluster::handle).await,
         ApiKey::DescribeProducers => answer(call, reader, describe_producers::handle).await,
         ApiKey::ConsumerGroupHeartbeat => {

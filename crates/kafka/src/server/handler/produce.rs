@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::verification::{self, Refusal};
 use crate::metadata::topics::is_internal;
+use crate::quota::Kind;
 use crate::server::connection::Ended;
 use crate::server::dispatch::{Call, Handled};
 use crate::server::error::Code;
@@ -72,9 +73,14 @@ pub(in crate::server) async fn begin(call: Call, mut reader: Reader) -> Result<H
         let mut all = topics.iter().flat_map(|(_, partitions)| partitions);
         return match all.any(|(_, appended)| matches!(appended, Appended::Failed(..))) {
             true => Err(Ended::Refused("records without acknowledgement cannot be appended")),
-            false => Ok(Handled::Nothing),
+            false => {
+                let throttle_ms = call.used_bytes(Kind::Produce, call.size_bytes);
+                let throttle = Duration::from_millis(throttle_ms.max(0) as u64);
+                Ok(Handled::Nothing { throttle })
+            }
         };
     }
+    let worked = call.began.elapsed();
     let mut all = topics.iter().flat_map(|(_, partitions)| partitions);
     let waits = |appended: &Appended| matches!(appended, Appended::Done(d) if d.wait.is_some());
     if all.any(|(_, appended)| waits(appended)) {
@@ -83,7 +89,7 @@ pub(in crate::server) async fn begin(call: Call, mut reader: Reader) -> Result<H
             let response = finish(&call, topics, deadline).await;
             drop(waiting);
             call.broker.stats.requests.answered(ApiKey::Produce, call.began.elapsed());
-            call.encode(&response)
+            call.encode(response, throttle_ms(&call, worked))
         })));
     }
     let responses = topics.into_iter().map(|(name, partitions)| {
@@ -92,7 +98,13 @@ pub(in crate::server) async fn begin(call: Call, mut reader: Reader) -> Result<H
         TopicProduceResponse { name, partition_responses }
     });
     let response = ProduceResponse { responses: responses.collect(), ..Default::default() };
-    call.encode(&response).map(Handled::Answer)
+    let throttle_ms = throttle_ms(&call, worked);
+    call.encode(response, throttle_ms).map(Handled::Answer)
+}
+
+/// Counts what the request used.
+fn throttle_ms(call: &Call, worked: Duration) -> i32 {
+    call.used_bytes(Kind::Produce, call.size_bytes).max(call.used_time(worked))
 }
 
 /// Appends a partition's records, and counts what became of them.
