@@ -242,7 +242,6 @@ fn said(call: &Call, topic: &str, index: i32, appended: Appended) -> PartitionPr
                 })
                 .collect(),
             error_message,
-            ..Default::default()
         },
     }
 }

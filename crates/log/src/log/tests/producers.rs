@@ -110,7 +110,7 @@ fn append_verified(
     verification: Verification,
 ) -> Result<Appended, AppendError> {
     let (mut records, now) = (records.to_vec(), Millis(5000));
-    let checked = check_for_leader(&log.config().clone(), &mut records, Origin::Client, now)?;
+    let checked = check_for_leader(log.config(), &records, Origin::Client, now)?;
     log.append_checked(&mut records, checked, 1, (Origin::Client, verification), now)
 }
 
