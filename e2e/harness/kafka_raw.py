@@ -12,6 +12,7 @@ from .raw import Closed
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
 OFFSET_COMMIT, FIND_COORDINATOR, JOIN_GROUP, API_VERSIONS = 8, 10, 11, 18
+INIT_PRODUCER_ID, ADD_PARTITIONS_TO_TXN = 22, 24
 
 i8, i16, i32, i64 = (struct.Struct(f).pack for f in (">b", ">h", ">i", ">q"))
 
@@ -132,14 +133,32 @@ class Wire:
 
     # whole conversations
 
-    def produce(self, topic, records, acks=1, version=3, partition=0):
+    def produce(self, topic, records, acks=1, version=3, partition=0, transactional=None):
         """The error code and the base offset."""
-        body = text(None) if version >= 3 else b""
+        body = text(transactional) if version >= 3 else b""
         body += i16(acks) + i32(10000) + array(text(topic) + array(i32(partition) + blob(records)))
         answer = self.ask(PRODUCE, version, body)
         at = 4 + 2 + len(topic.encode()) + 4 + 4
         code, offset = struct.unpack(">hq", answer[at:at + 10])
         return code, offset
+
+    def begin_transactions(self, transactional):
+        """The producer id and epoch of a transactional id, once its coordinator gives them."""
+        while True:
+            self.ask(FIND_COORDINATOR, 1, text(transactional) + i8(1))
+            answer = self.ask(INIT_PRODUCER_ID, 0, text(transactional) + i32(60000))
+            code, producer, epoch = struct.unpack(">hqh", answer[4:16])
+            if code == 0:
+                return producer, epoch
+            # Not yet loaded, not yet known, or the one before is being ended.
+            assert code in (14, 15, 16, 51), code
+            time.sleep(0.05)
+
+    def add_to_transaction(self, transactional, producer, topic, partition=0):
+        """The error code of one partition."""
+        body = text(transactional) + i64(producer[0]) + i16(producer[1])
+        body += array(text(topic) + array(i32(partition)))
+        return struct.unpack(">h", self.ask(ADD_PARTITIONS_TO_TXN, 0, body)[-2:])[0]
 
     def fetch(self, topic, offset, version=4, most=1 << 20, partition=0, wait_ms=100):
         """The error code, the high watermark and the records' bytes."""

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.timeout(60)
 NONE, OFFSET_OUT_OF_RANGE, CORRUPT, UNKNOWN_TOPIC, TOO_LARGE = 0, 1, 2, 3, 10
 INVALID_ACKS, UNSUPPORTED_VERSION, INVALID_REQUEST, UNSUPPORTED_FORMAT = 21, 35, 42, 43
 OUT_OF_SEQUENCE, INVALID_EPOCH, UNSUPPORTED_CODEC, INVALID_RECORD = 45, 47, 76, 87
+INVALID_TXN_STATE, NO_TRANSACTIONAL_ID = 48, 53
 
 
 @pytest.fixture
@@ -345,6 +346,23 @@ def test_sequences_of_an_idempotent_producer(wire, topic):
     assert c.produce(topic, newer, acks=-1) == (NONE, 3)
     assert c.produce(topic, gap, acks=-1)[0] == INVALID_EPOCH
     assert c.fetch(topic, 0)[1] == 4
+
+
+@pytest.mark.transactions
+def test_a_transaction_is_not_begun_behind_its_coordinators_back(wire, topic, name):
+    """Records of a partition that was not added would hold readers back for ever (KIP-890)."""
+    c = wire()
+    producer = c.begin_transactions(name)
+    transactional = 16
+
+    def sent(n, who=producer):
+        return batch([record(b"%d" % n)], attributes=transactional, producer=(*who, n))
+
+    assert c.produce(topic, sent(0), acks=-1, transactional=name)[0] == INVALID_TXN_STATE
+    assert c.produce(topic, sent(0), acks=-1)[0] == NO_TRANSACTIONAL_ID
+    assert c.add_to_transaction(name, producer, topic) == NONE
+    assert c.produce(topic, sent(0), acks=-1, transactional=name) == (NONE, 0)
+    assert c.produce(topic, sent(1), acks=-1, transactional=name) == (NONE, 1)
 
 
 # noise

@@ -266,7 +266,16 @@ class Emitter:
         elif message.kind == "response":
             traits.append("Response")
             api = message.name.removesuffix("Response")
-            body += f"impl Response for {message.name} {{\nconst API: ApiKey = ApiKey::{api};\n}}\n\n"
+            throttle = ""
+            if any(field.name == "ThrottleTimeMs" for field in message.body.fields):
+                throttle = (
+                    "\nfn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {\n"
+                    "self.throttle_time_ms = throttle_time_ms;\n}\n"
+                )
+            body += (
+                f"impl Response for {message.name} {{\n"
+                f"const API: ApiKey = ApiKey::{api};\n{throttle}}}\n\n"
+            )
         for struct in message.structs:
             body += self.struct(struct, f"`{struct.name}` of [`{message.name}`].")
         code = re.sub(r"///.*", "", body)

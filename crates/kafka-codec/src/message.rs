@@ -84,4 +84,7 @@ pub trait Request: Message {
 pub trait Response: Message {
     /// Its API.
     const API: ApiKey;
+
+    /// Says for how long the client is throttled, in milliseconds, if the answer has room for it.
+    fn set_throttle_time_ms(&mut self, _throttle_time_ms: i32) {}
 }

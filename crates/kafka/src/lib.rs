@@ -7,6 +7,7 @@
 //! - [`transaction`]: producer ids and transactions.
 //! - [`internal`]: what groups and transactions share: an internal topic's partition below a machine.
 //! - [`security`]: who comes in, and what they may do.
+//! - [`quota`]: what users and clients may use, and what they have used.
 //! - [`observe`]: the numbers of the metrics page.
 //! - `server`: sockets, one task a connection, one handler an API.
 //!
@@ -22,6 +23,7 @@ pub mod group;
 pub mod internal;
 pub mod metadata;
 pub mod observe;
+pub mod quota;
 pub mod security;
 mod server;
 pub mod transaction;

@@ -35,6 +35,10 @@ impl Message for AlterConfigsResponse {
 
 impl Response for AlterConfigsResponse {
     const API: ApiKey = ApiKey::AlterConfigs;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `AlterConfigsResourceResponse` of [`AlterConfigsResponse`].

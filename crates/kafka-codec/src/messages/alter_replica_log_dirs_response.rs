@@ -35,6 +35,10 @@ impl Message for AlterReplicaLogDirsResponse {
 
 impl Response for AlterReplicaLogDirsResponse {
     const API: ApiKey = ApiKey::AlterReplicaLogDirs;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `AlterReplicaLogDirTopicResult` of [`AlterReplicaLogDirsResponse`].

@@ -83,6 +83,10 @@ impl Message for ApiVersionsResponse {
 
 impl Response for ApiVersionsResponse {
     const API: ApiKey = ApiKey::ApiVersions;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `ApiVersion` of [`ApiVersionsResponse`].

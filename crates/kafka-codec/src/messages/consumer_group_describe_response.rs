@@ -35,6 +35,10 @@ impl Message for ConsumerGroupDescribeResponse {
 
 impl Response for ConsumerGroupDescribeResponse {
     const API: ApiKey = ApiKey::ConsumerGroupDescribe;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `DescribedGroup` of [`ConsumerGroupDescribeResponse`].

@@ -58,6 +58,10 @@ impl Message for ConsumerGroupHeartbeatResponse {
 
 impl Response for ConsumerGroupHeartbeatResponse {
     const API: ApiKey = ApiKey::ConsumerGroupHeartbeat;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `Assignment` of [`ConsumerGroupHeartbeatResponse`].

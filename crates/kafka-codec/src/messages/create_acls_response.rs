@@ -35,6 +35,10 @@ impl Message for CreateAclsResponse {
 
 impl Response for CreateAclsResponse {
     const API: ApiKey = ApiKey::CreateAcls;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `AclCreationResult` of [`CreateAclsResponse`].

@@ -37,6 +37,10 @@ impl Message for CreateTopicsResponse {
 
 impl Response for CreateTopicsResponse {
     const API: ApiKey = ApiKey::CreateTopics;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `CreatableTopicResult` of [`CreateTopicsResponse`].

@@ -35,6 +35,10 @@ impl Message for DeleteGroupsResponse {
 
 impl Response for DeleteGroupsResponse {
     const API: ApiKey = ApiKey::DeleteGroups;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `DeletableGroupResult` of [`DeleteGroupsResponse`].

@@ -35,6 +35,10 @@ impl Message for DeleteRecordsResponse {
 
 impl Response for DeleteRecordsResponse {
     const API: ApiKey = ApiKey::DeleteRecords;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `DeleteRecordsTopicResult` of [`DeleteRecordsResponse`].

@@ -37,6 +37,10 @@ impl Message for DeleteTopicsResponse {
 
 impl Response for DeleteTopicsResponse {
     const API: ApiKey = ApiKey::DeleteTopics;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `DeletableTopicResult` of [`DeleteTopicsResponse`].

@@ -57,6 +57,10 @@ impl Message for DescribeClientQuotasResponse {
 
 impl Response for DescribeClientQuotasResponse {
     const API: ApiKey = ApiKey::DescribeClientQuotas;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `EntryData` of [`DescribeClientQuotasResponse`].

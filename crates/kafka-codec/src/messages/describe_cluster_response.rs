@@ -79,6 +79,10 @@ impl Message for DescribeClusterResponse {
 
 impl Response for DescribeClusterResponse {
     const API: ApiKey = ApiKey::DescribeCluster;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `DescribeClusterBroker` of [`DescribeClusterResponse`].

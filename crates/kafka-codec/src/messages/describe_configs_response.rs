@@ -35,6 +35,10 @@ impl Message for DescribeConfigsResponse {
 
 impl Response for DescribeConfigsResponse {
     const API: ApiKey = ApiKey::DescribeConfigs;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `DescribeConfigsResult` of [`DescribeConfigsResponse`].

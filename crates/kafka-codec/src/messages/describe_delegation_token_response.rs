@@ -40,6 +40,10 @@ impl Message for DescribeDelegationTokenResponse {
 
 impl Response for DescribeDelegationTokenResponse {
     const API: ApiKey = ApiKey::DescribeDelegationToken;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `DescribedDelegationToken` of [`DescribeDelegationTokenResponse`].

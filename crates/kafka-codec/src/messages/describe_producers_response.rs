@@ -35,6 +35,10 @@ impl Message for DescribeProducersResponse {
 
 impl Response for DescribeProducersResponse {
     const API: ApiKey = ApiKey::DescribeProducers;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `TopicResponse` of [`DescribeProducersResponse`].

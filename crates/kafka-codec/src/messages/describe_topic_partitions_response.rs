@@ -38,6 +38,10 @@ impl Message for DescribeTopicPartitionsResponse {
 
 impl Response for DescribeTopicPartitionsResponse {
     const API: ApiKey = ApiKey::DescribeTopicPartitions;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `DescribeTopicPartitionsResponseTopic` of [`DescribeTopicPartitionsResponse`].

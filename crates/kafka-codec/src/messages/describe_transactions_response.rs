@@ -35,6 +35,10 @@ impl Message for DescribeTransactionsResponse {
 
 impl Response for DescribeTransactionsResponse {
     const API: ApiKey = ApiKey::DescribeTransactions;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `TransactionState` of [`DescribeTransactionsResponse`].

@@ -57,6 +57,10 @@ impl Message for DescribeUserScramCredentialsResponse {
 
 impl Response for DescribeUserScramCredentialsResponse {
     const API: ApiKey = ApiKey::DescribeUserScramCredentials;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `DescribeUserScramCredentialsResult` of [`DescribeUserScramCredentialsResponse`].

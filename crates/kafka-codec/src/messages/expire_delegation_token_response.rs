@@ -42,4 +42,8 @@ impl Message for ExpireDelegationTokenResponse {
 
 impl Response for ExpireDelegationTokenResponse {
     const API: ApiKey = ApiKey::ExpireDelegationToken;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }

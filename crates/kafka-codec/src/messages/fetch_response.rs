@@ -60,6 +60,10 @@ impl Message for FetchResponse {
 
 impl Response for FetchResponse {
     const API: ApiKey = ApiKey::Fetch;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `FetchableTopicResponse` of [`FetchResponse`].

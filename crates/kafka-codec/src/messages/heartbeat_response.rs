@@ -37,4 +37,8 @@ impl Message for HeartbeatResponse {
 
 impl Response for HeartbeatResponse {
     const API: ApiKey = ApiKey::Heartbeat;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }

@@ -35,6 +35,10 @@ impl Message for IncrementalAlterConfigsResponse {
 
 impl Response for IncrementalAlterConfigsResponse {
     const API: ApiKey = ApiKey::IncrementalAlterConfigs;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `AlterConfigsResourceResponse` of [`IncrementalAlterConfigsResponse`].

@@ -52,4 +52,8 @@ impl Message for InitProducerIdResponse {
 
 impl Response for InitProducerIdResponse {
     const API: ApiKey = ApiKey::InitProducerId;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }

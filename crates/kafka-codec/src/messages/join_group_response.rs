@@ -87,6 +87,10 @@ impl Message for JoinGroupResponse {
 
 impl Response for JoinGroupResponse {
     const API: ApiKey = ApiKey::JoinGroup;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `JoinGroupResponseMember` of [`JoinGroupResponse`].

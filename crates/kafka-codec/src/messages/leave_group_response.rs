@@ -44,6 +44,10 @@ impl Message for LeaveGroupResponse {
 
 impl Response for LeaveGroupResponse {
     const API: ApiKey = ApiKey::LeaveGroup;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `MemberResponse` of [`LeaveGroupResponse`].

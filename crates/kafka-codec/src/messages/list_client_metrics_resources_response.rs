@@ -42,6 +42,10 @@ impl Message for ListClientMetricsResourcesResponse {
 
 impl Response for ListClientMetricsResourcesResponse {
     const API: ApiKey = ApiKey::ListClientMetricsResources;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `ClientMetricsResource` of [`ListClientMetricsResourcesResponse`].

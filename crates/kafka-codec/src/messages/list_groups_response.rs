@@ -41,6 +41,10 @@ impl Message for ListGroupsResponse {
 
 impl Response for ListGroupsResponse {
     const API: ApiKey = ApiKey::ListGroups;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `ListedGroup` of [`ListGroupsResponse`].

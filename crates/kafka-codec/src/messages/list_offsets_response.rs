@@ -37,6 +37,10 @@ impl Message for ListOffsetsResponse {
 
 impl Response for ListOffsetsResponse {
     const API: ApiKey = ApiKey::ListOffsets;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `ListOffsetsTopicResponse` of [`ListOffsetsResponse`].

@@ -46,6 +46,10 @@ impl Message for ListTransactionsResponse {
 
 impl Response for ListTransactionsResponse {
     const API: ApiKey = ApiKey::ListTransactions;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `TransactionState` of [`ListTransactionsResponse`].

@@ -74,6 +74,10 @@ impl Message for MetadataResponse {
 
 impl Response for MetadataResponse {
     const API: ApiKey = ApiKey::Metadata;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `MetadataResponseBroker` of [`MetadataResponse`].

@@ -37,6 +37,10 @@ impl Message for OffsetCommitResponse {
 
 impl Response for OffsetCommitResponse {
     const API: ApiKey = ApiKey::OffsetCommit;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `OffsetCommitResponseTopic` of [`OffsetCommitResponse`].

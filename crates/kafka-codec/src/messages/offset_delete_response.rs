@@ -35,6 +35,10 @@ impl Message for OffsetDeleteResponse {
 
 impl Response for OffsetDeleteResponse {
     const API: ApiKey = ApiKey::OffsetDelete;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `OffsetDeleteResponseTopic` of [`OffsetDeleteResponse`].

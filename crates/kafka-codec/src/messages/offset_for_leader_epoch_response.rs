@@ -37,6 +37,10 @@ impl Message for OffsetForLeaderEpochResponse {
 
 impl Response for OffsetForLeaderEpochResponse {
     const API: ApiKey = ApiKey::OffsetForLeaderEpoch;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `OffsetForLeaderTopicResult` of [`OffsetForLeaderEpochResponse`].

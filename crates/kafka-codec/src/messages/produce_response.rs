@@ -50,6 +50,10 @@ impl Message for ProduceResponse {
 
 impl Response for ProduceResponse {
     const API: ApiKey = ApiKey::Produce;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `TopicProduceResponse` of [`ProduceResponse`].

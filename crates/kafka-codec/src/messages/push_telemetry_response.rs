@@ -35,4 +35,8 @@ impl Message for PushTelemetryResponse {
 
 impl Response for PushTelemetryResponse {
     const API: ApiKey = ApiKey::PushTelemetry;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }

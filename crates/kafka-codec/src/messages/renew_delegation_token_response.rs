@@ -42,4 +42,8 @@ impl Message for RenewDelegationTokenResponse {
 
 impl Response for RenewDelegationTokenResponse {
     const API: ApiKey = ApiKey::RenewDelegationToken;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }

@@ -35,6 +35,10 @@ impl Message for TxnOffsetCommitResponse {
 
 impl Response for TxnOffsetCommitResponse {
     const API: ApiKey = ApiKey::TxnOffsetCommit;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `TxnOffsetCommitResponseTopic` of [`TxnOffsetCommitResponse`].

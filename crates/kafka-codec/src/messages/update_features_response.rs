@@ -57,6 +57,10 @@ impl Message for UpdateFeaturesResponse {
 
 impl Response for UpdateFeaturesResponse {
     const API: ApiKey = ApiKey::UpdateFeatures;
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 /// `UpdatableFeatureResult` of [`UpdateFeaturesResponse`].

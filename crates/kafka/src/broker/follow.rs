@@ -15,6 +15,7 @@ use crate::metadata::TopicId;
 use crate::metadata::config::Configs;
 use crate::metadata::image::{self as metadata, Image, Partition, Subscription, Topic, Update};
 use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+use crate::quota::limits::Limits;
 
 /// Follows the image until the broker ends.
 pub(super) async fn follow(broker: Arc<Broker>, mut changes: Subscription) {
@@ -87,6 +88,9 @@ impl Broker {
             if matches!(&**topic, CONSUMER_OFFSETS | TRANSACTION_STATE) {
                 self.coordinate(image, &of);
             }
+        }
+        if update.changes.overrides.iter().any(|entity| Limits::concern(entity)) {
+            self.quotas.set_limits(Limits::of_image(image));
         }
         for entity in &update.changes.overrides {
             if let Some(topic) = entity.strip_prefix("topics/") {

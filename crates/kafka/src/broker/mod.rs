@@ -5,10 +5,12 @@ mod fetchers;
 mod follow;
 mod isr;
 pub mod peers;
+mod remote_markers;
 mod settings;
 mod start;
 mod stats;
 mod topic_view;
+pub(crate) mod verification;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,9 +35,11 @@ use crate::metadata::config::Alterations;
 use crate::metadata::image::Images;
 use crate::metadata::leaders::Leaders;
 use crate::metadata::topics::{TopicError, Topics};
+use crate::quota::Quotas;
 use crate::security::Access;
 use crate::server::FetchSessions;
 use crate::transaction::TransactionCoordinator;
+use crate::transaction::coordinator::LocalMarkers;
 
 /// A random number for what need not be secret: ids of fetch sessions.
 pub(crate) fn draw() -> i32 {
@@ -64,9 +68,12 @@ pub struct Broker {
     began: Instant,
     pub(crate) groups: Coordinator,
     pub(crate) transactions: TransactionCoordinator,
+    /// Writes the ends of transactions to this node's partitions.
+    pub(crate) markers: Arc<LocalMarkers<OsDisk>>,
     pub(crate) fetch_sessions: FetchSessions,
     /// `fetch.max.bytes`. Every fetch asks, and looking a setting up takes longer than a small fetch.
     pub(crate) fetch_max_bytes: u64,
+    pub(crate) quotas: Quotas,
     pub(crate) stats: Stats,
     /// Judges what callers may do; without it everybody may do everything.
     pub(crate) access: Option<Access>,
@@ -96,6 +103,13 @@ impl Broker {
             }
             Some(_) => ErrorCode::NotLeaderOrFollower,
         }
+    }
+
+    /// Who leads a partition, -1 for nobody, and in which epoch; `None` if there is no such partition.
+    pub(crate) fn leader_and_epoch(&self, topic: &str, partition: i32) -> Option<(i32, i32)> {
+        let image = self.images.current();
+        let found = image.partition(topic, partition)?;
+        Some((found.leader().unwrap_or(-1), found.leader_epoch()))
     }
 
     /// Returns when the broker is being stopped.

@@ -11,6 +11,7 @@ use crate::group::GroupConfig;
 use crate::metadata::config::{Configs, Value};
 use crate::metadata::image::Image;
 use crate::metadata::znode::{BrokerZnode, Endpoint};
+use crate::quota::rate::Window;
 use crate::transaction::TransactionConfig;
 
 /// A broker's session is held within the process, and no garbage collector stops that for seconds: so
@@ -78,6 +79,14 @@ impl Settings {
             consumer_session_timeout: self.millis("group.consumer.session.timeout.ms"),
             consumer_heartbeat_interval: self.millis("group.consumer.heartbeat.interval.ms"),
             consumer_max_size: self.size("group.consumer.max.size"),
+        }
+    }
+
+    /// Over what client quotas are measured.
+    pub(super) fn quota_window(&self) -> Window {
+        Window {
+            samples: self.number("quota.window.num"),
+            sample_ms: self.number("quota.window.size.seconds").saturating_mul(1000),
         }
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::duties::Duties;
+use super::remote_markers::Markers;
 use super::{Broker, Fetchers, Peers, Settings, Stats, follow, isr};
 use crate::group::Coordinator;
 use crate::metadata::broker::{self, RegisterError, Registration};
@@ -21,6 +22,7 @@ use crate::metadata::config::Alterations;
 use crate::metadata::image::{Image, Images, Partition};
 use crate::metadata::leaders::Leaders;
 use crate::metadata::topics::{CONSUMER_OFFSETS, TRANSACTION_STATE, Topics};
+use crate::quota::Quotas;
 use crate::security::{Access, SecurityError};
 use crate::server::FetchSessions;
 use crate::transaction::TransactionCoordinator;
@@ -83,13 +85,19 @@ impl Broker {
         let count = known.and_then(|count| i32::try_from(count).ok());
         let count = count.unwrap_or(settings.size("offsets.topic.num.partitions") as i32);
         let groups = Coordinator::new(settings.groups(), clock.clone(), count);
-        let transactions =
-            transactions(&settings, &client, &images, &store, &groups, &clock, &image);
+        let patience = settings.millis("request.timeout.ms");
+        let peers = Peers::new(client.clone(), id, patience);
+        let markers = markers(&settings, &images, &store, &groups, &clock);
+        let everywhere = Markers {
+            broker: id,
+            images: images.clone(),
+            local: markers.clone(),
+            peers: peers.clone(),
+        };
+        let transactions = transactions(&settings, &client, everywhere, &image);
         let leaders = Leaders::new(client.clone(), images.clone());
         let duties = Duties::start(id, configs, &client, &images, &topics, clock.clone());
         let changes = images.subscribe();
-        let patience = settings.millis("request.timeout.ms");
-        let peers = Peers::new(client.clone(), id, patience);
         let fetchers =
             Fetchers::new(settings.fetchers(), store.clone(), peers.clone(), clock.clone());
         let access = policy.map(|policy| Access::new(policy, &client));
@@ -101,6 +109,7 @@ impl Broker {
                 settings.size("max.incremental.fetch.session.cache.slots"),
             ),
             fetch_max_bytes: settings.size("fetch.max.bytes") as u64,
+            quotas: Quotas::new(settings.quota_window()),
             settings,
             clock,
             store,
@@ -111,6 +120,7 @@ impl Broker {
             alterations,
             groups,
             transactions,
+            markers,
             stats: Stats::default(),
             access,
             threads: tokio::runtime::Handle::current(),
@@ -173,30 +183,37 @@ impl Broker {
     }
 }
 
-/// The transaction coordinator, which leads nothing yet.
-fn transactions(
+/// What writes the ends of transactions to this node's partitions.
+fn markers(
     settings: &Settings,
-    client: &Client,
     images: &Images,
     store: &Store<OsDisk>,
     groups: &Coordinator,
     clock: &Arc<dyn Clock>,
-    image: &Image,
-) -> TransactionCoordinator {
-    let known = image.topic(TRANSACTION_STATE).map(|topic| topic.partitions.len());
-    let count = known.unwrap_or_else(|| settings.size("transaction.state.log.num.partitions"));
+) -> Arc<LocalMarkers<OsDisk>> {
     let (images, broker) = (images.clone(), settings.broker_id);
-    let markers = LocalMarkers {
+    Arc::new(LocalMarkers {
         store: store.clone(),
         clock: clock.clone(),
         leader_of: Box::new(move |of| leadership(&images.current(), broker, of)),
         groups: groups.clone(),
         timeout: settings.millis("request.timeout.ms"),
-    };
-    let ids = ProducerIds::new(TreeBlocks::new(client.clone(), broker));
+    })
+}
+
+/// The transaction coordinator, which leads nothing yet.
+fn transactions(
+    settings: &Settings,
+    client: &Client,
+    markers: Markers,
+    image: &Image,
+) -> TransactionCoordinator {
+    let known = image.topic(TRANSACTION_STATE).map(|topic| topic.partitions.len());
+    let count = known.unwrap_or_else(|| settings.size("transaction.state.log.num.partitions"));
+    let ids = ProducerIds::new(TreeBlocks::new(client.clone(), settings.broker_id));
     let count = i32::try_from(count).unwrap_or(i32::MAX);
-    let config = settings.transactions();
-    TransactionCoordinator::new(config, clock.clone(), count, ids, Arc::new(markers))
+    let (config, clock) = (settings.transactions(), markers.local.clock.clone());
+    TransactionCoordinator::new(config, clock, count, ids, Arc::new(markers))
 }
 
 async fn open(

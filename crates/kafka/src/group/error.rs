@@ -81,6 +81,9 @@ pub enum GroupError {
     /// The producer's epoch is an old one.
     #[error("the producer was fenced")]
     InvalidProducerEpoch,
+    /// The transaction is not one that its coordinator knows of.
+    #[error("the transaction is not in a state for this")]
+    InvalidTxnState,
     /// The marker's coordinator is an old one.
     #[error("the transaction coordinator was fenced")]
     TransactionCoordinatorFenced,
@@ -105,6 +108,7 @@ impl AppendError {
             AppendError::NotEnoughReplicas => GroupError::CoordinatorNotAvailable,
             AppendError::TooLarge => GroupError::UnknownServerError,
             AppendError::ProducerFenced => GroupError::InvalidProducerEpoch,
+            AppendError::NotVerified => GroupError::InvalidTxnState,
             AppendError::CoordinatorFenced => GroupError::TransactionCoordinatorFenced,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polyport_base::Millis;
+use polyport_log::producer::Verification;
 
 use super::classic::{JoinOutcome, SyncOutcome};
 use super::config::GroupConfig;
@@ -46,6 +47,22 @@ pub struct TransactionalProducer {
     pub epoch: i16,
 }
 
+/// Offsets are committed in a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InTransaction {
+    /// Whose transaction it is.
+    pub producer: TransactionalProducer,
+    /// What the transaction's coordinator said of it.
+    pub verification: Verification,
+}
+
+impl From<TransactionalProducer> for InTransaction {
+    /// Without the coordinator being asked.
+    fn from(producer: TransactionalProducer) -> Self {
+        Self { producer, verification: Verification::NotNeeded }
+    }
+}
+
 /// The end of a producer's transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndTransaction {
@@ -67,7 +84,7 @@ pub trait Append {
         &mut self,
         now: Moment,
         records: &[Record],
-        producer: Option<TransactionalProducer>,
+        transaction: Option<InTransaction>,
     ) -> Result<i64, AppendError>;
 
     /// Appends the marker that ends a transaction.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use polyport_base::Millis;
+use polyport_log::producer::Verification;
 
 /// Ends when records are replicated, or will not be.
 pub type Replicated = Pin<Box<dyn Future<Output = Result<(), AppendError>> + Send>>;
@@ -34,6 +35,9 @@ pub enum AppendError {
     /// The producer's epoch is an old one.
     #[error("the producer was fenced")]
     ProducerFenced,
+    /// The transaction is not one that its coordinator knows of.
+    #[error("the transaction was not verified")]
+    NotVerified,
     /// The marker's coordinator is an old one.
     #[error("the transaction coordinator was fenced")]
     CoordinatorFenced,
@@ -46,7 +50,20 @@ pub trait InternalLog: Send + Sync + 'static {
     ///
     /// # Errors
     /// If nothing was appended.
-    fn append(&self, batch: &mut [u8], now: Millis) -> Result<Written, AppendError>;
+    fn append(&self, batch: &mut [u8], now: Millis) -> Result<Written, AppendError> {
+        self.append_verified(batch, Verification::NotNeeded, now)
+    }
+
+    /// As `append`, of a batch of a transaction that was verified, or not.
+    ///
+    /// # Errors
+    /// If nothing was appended.
+    fn append_verified(
+        &self,
+        batch: &mut [u8],
+        verification: Verification,
+        now: Millis,
+    ) -> Result<Written, AppendError>;
 
     /// Whole batches from the one that holds the offset on, up to the log's end; `None` if there are
     /// none. An offset below the log's start means the start. May block for the disk.

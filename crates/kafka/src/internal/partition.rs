@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use polyport_base::Millis;
 use polyport_log::Isolation;
-use polyport_log::producer::ProducerError;
+use polyport_log::producer::{ProducerError, Verification};
 use polyport_partitions::{
     AckError, AppendOptions, FetchError, Partition, ProduceError, Read, Refused,
 };
@@ -16,9 +16,15 @@ use super::log::{AppendError, InternalLog, ReadFailed, Replicated, Written};
 const LOAD_BYTES: u64 = 4 << 20;
 
 impl<D: Disk> InternalLog for Arc<Partition<D>> {
-    fn append(&self, batch: &mut [u8], now: Millis) -> Result<Written, AppendError> {
-        let answer = Partition::append(self, batch, AppendOptions::coordinator(), now)
-            .map_err(|error| append_error(&error))?;
+    fn append_verified(
+        &self,
+        batch: &mut [u8],
+        verification: Verification,
+        now: Millis,
+    ) -> Result<Written, AppendError> {
+        let options = AppendOptions { verification, ..AppendOptions::coordinator() };
+        let answer =
+            Partition::append(self, batch, options, now).map_err(|error| append_error(&error))?;
         let replicated: Option<Replicated> = match answer.wait {
             None => None,
             Some(wait) => Some(Box::pin(async move { wait.done().await.map_err(ack_error) })),
@@ -57,6 +63,9 @@ fn append_error(error: &ProduceError) -> AppendError {
         }
         ProduceError::Records(Records::Producer(ProducerError::CoordinatorFenced { .. })) => {
             AppendError::CoordinatorFenced
+        }
+        ProduceError::Records(Records::Producer(ProducerError::NotVerified { .. })) => {
+            AppendError::NotVerified
         }
         ProduceError::Records(Records::Producer(_)) => AppendError::ProducerFenced,
         ProduceError::Records(error) => {

@@ -110,6 +110,8 @@ struct Connection<'a> {
     client: Client,
     /// Where the listener asks clients who they are.
     gate: Option<Gate>,
+    /// Until when the client is not listened to, because it is beyond a quota (KIP-219).
+    muted: Option<Instant>,
 }
 
 /// Serves a connection until it ends.
@@ -122,6 +124,7 @@ pub(super) async fn serve(broker: Arc<Broker>, stream: Stream, client: Client, g
         owed: VecDeque::new(),
         client,
         gate,
+        muted: None,
         broker: &broker,
     };
     let ended = tokio::select! {
@@ -151,10 +154,12 @@ impl Connection<'_> {
             self.frames.limit(limit.unwrap_or(most));
             self.handle().await?;
             self.send_ready().await?;
-            if self.owed.is_empty() && self.frames.has_next() {
+            let muted = self.is_muted();
+            if self.owed.is_empty() && self.frames.has_next() && !muted {
                 continue;
             }
-            let reads = !self.frames.has_next();
+            let reads = !self.frames.has_next() && !muted;
+            let until = self.muted.unwrap_or_else(Instant::now);
             let deadline = heard + idle;
             tokio::select! {
                 read = self.stream.read_buf(self.frames.room()), if reads => {
@@ -164,7 +169,8 @@ impl Connection<'_> {
                     heard = Instant::now();
                 }
                 first = first(&mut self.owed), if !self.owed.is_empty() => first?,
-                () = tokio::time::sleep_until(deadline), if self.owed.is_empty() => {
+                () = tokio::time::sleep_until(until), if muted => heard = Instant::now(),
+                () = tokio::time::sleep_until(deadline), if self.owed.is_empty() && !muted => {
                     return Err(Ended::Idle);
                 }
             }
@@ -173,7 +179,7 @@ impl Connection<'_> {
 
     /// Handles the requests whose turn it is.
     async fn handle(&mut self) -> Result<(), Ended> {
-        while self.owed.len() < OVERLAPPING && self.frames.has_next() {
+        while self.owed.len() < OVERLAPPING && self.frames.has_next() && !self.is_muted() {
             let next = self.frames.peek_key();
             if !self.owed.is_empty() && !next.is_some_and(overlaps) {
                 return Ok(());
@@ -196,7 +202,10 @@ impl Connection<'_> {
         };
         Ok(match self.broker.dispatch(&mut self.client, frame).await? {
             Handled::Answer(response) => Owed::Ready(response),
-            Handled::Nothing => Owed::Nothing,
+            Handled::Nothing { throttle } => {
+                self.mute(throttle);
+                Owed::Nothing
+            }
             Handled::Later(answer) => Owed::Waiting(answer),
         })
     }
@@ -213,10 +222,22 @@ impl Connection<'_> {
         Err(Ended::NotAuthenticated(reason))
     }
 
+    fn is_muted(&mut self) -> bool {
+        self.muted = self.muted.filter(|until| *until > Instant::now());
+        self.muted.is_some()
+    }
+
+    fn mute(&mut self, throttle: Duration) {
+        if !throttle.is_zero() {
+            self.muted = self.muted.max(Some(Instant::now() + throttle));
+        }
+    }
+
     /// Sends the answers at the front that are there.
     async fn send_ready(&mut self) -> Result<(), Ended> {
         while let Some(Owed::Ready(_) | Owed::Nothing) = self.owed.front() {
             if let Some(Owed::Ready(response)) = self.owed.pop_front() {
+                self.mute(response.throttle);
                 self.output.send(&mut self.stream, response).await?;
             }
         }

@@ -1,7 +1,7 @@
 //! From a request's bytes to its handler, and from the answer to bytes.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use polyport_kafka_codec::header::RequestHeader;
@@ -11,6 +11,7 @@ use super::connection::{Client, Ended, Later};
 use super::handler::{self, api_versions};
 use super::response::Response;
 use super::served;
+use super::throttle::timed;
 use crate::broker::Broker;
 
 /// What becomes of a request.
@@ -18,7 +19,10 @@ pub(super) enum Handled {
     /// It is answered.
     Answer(Response),
     /// It wants no answer.
-    Nothing,
+    Nothing {
+        /// For how long the client is not listened to.
+        throttle: Duration,
+    },
     /// It was begun in its turn and is answered later, and counts itself as answered then.
     Later(Later),
 }
@@ -30,6 +34,8 @@ pub(super) struct Call {
     pub(super) header: RequestHeader,
     /// When the whole request was there.
     pub(super) began: Instant,
+    /// How long the request was, without its length.
+    pub(super) size_bytes: u64,
 }
 
 impl Call {
@@ -38,18 +44,24 @@ impl Call {
         self.header.api_version
     }
 
-    /// An answer as bytes.
+    /// An answer as bytes, whose client is told that it is throttled, and is.
     ///
     /// # Errors
     /// If the version cannot express it, which is a mistake of the handler: the client is left, with
     /// a line that says why.
     pub(super) fn encode<R: polyport_kafka_codec::Response>(
         &self,
-        response: &R,
+        mut response: R,
+        throttle_ms: i32,
     ) -> Result<Response, Ended> {
+        if throttle_ms > 0 {
+            response.set_throttle_time_ms(throttle_ms);
+        }
+        let (version, correlation) = (self.version(), self.header.correlation_id);
         let mut bytes = Vec::new();
-        frame::encode_response(&mut bytes, response, self.version(), self.header.correlation_id)?;
-        Ok(Response::bytes(bytes))
+        frame::encode_response(&mut bytes, &response, version, correlation)?;
+        let throttle = Duration::from_millis(u64::try_from(throttle_ms).unwrap_or(0));
+        Ok(Response { throttle, ..Response::bytes(bytes) })
     }
 }
 
@@ -64,10 +76,11 @@ impl Broker {
         frame: BytesMut,
     ) -> Result<Handled, Ended> {
         let began = Instant::now();
+        let size_bytes = frame.len() as u64;
         let mut reader = Reader::new(frame);
         let header = RequestHeader::decode(&mut reader)?;
         let (key, version) = (header.api_key, header.api_version);
-        let call = Call { broker: self.clone(), client: client.clone(), header, began };
+        let call = Call { broker: self.clone(), client: client.clone(), header, began, size_bytes };
         if !served::serves(key, version) {
             if key == ApiKey::ApiVersions {
                 return api_versions::unsupported(&call).map(Handled::Answer);
@@ -103,6 +116,11 @@ where
     let request = R::decode(&mut reader, call.version())?;
     // The frame is not needed any more, and a handler may take long.
     drop(reader);
-    let response = handle(&call, request).await;
-    call.encode(&response).map(Handled::Answer)
+    let (response, worked) = timed(handle(&call, request)).await;
+    let throttle_ms = match R::API {
+        // What keeps transactions going is nobody's to pay for.
+        ApiKey::WriteTxnMarkers => 0,
+        _ => call.used_time(worked),
+    };
+    call.encode(response, throttle_ms).map(Handled::Answer)
 }

@@ -13,11 +13,13 @@ use super::fetch_session;
 use crate::group::GroupError;
 use crate::metadata::leaders::LeaderError;
 use crate::metadata::topics::TopicError;
+use crate::quota::change::QuotaError;
 use crate::security::acl::AclError;
 use crate::transaction::TransactionError;
+use crate::transaction::coordinator::MarkerError;
 
 /// An error that has a number on the wire.
-pub(super) trait Code {
+pub(crate) trait Code {
     /// The number.
     fn code(&self) -> ErrorCode;
 }
@@ -91,7 +93,7 @@ impl Code for ProducerError {
         match self {
             Self::Fenced { .. } => ErrorCode::InvalidProducerEpoch,
             Self::OutOfOrder { .. } => ErrorCode::OutOfOrderSequenceNumber,
-            Self::NotTransactional { .. } => ErrorCode::InvalidTxnState,
+            Self::NotTransactional { .. } | Self::NotVerified { .. } => ErrorCode::InvalidTxnState,
             Self::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
         }
     }
@@ -226,8 +228,30 @@ impl Code for GroupError {
             Self::InvalidCommitOffsetSize => ErrorCode::InvalidCommitOffsetSize,
             Self::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
             Self::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
+            Self::InvalidTxnState => ErrorCode::InvalidTxnState,
             Self::TransactionCoordinatorFenced => ErrorCode::TransactionCoordinatorFenced,
             Self::UnknownServerError => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl Code for QuotaError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Invalid(_) => ErrorCode::InvalidRequest,
+            Self::UnknownKind(_) => ErrorCode::UnsupportedVersion,
+        }
+    }
+}
+
+impl Code for MarkerError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unavailable => ErrorCode::NotLeaderOrFollower,
+            Self::NotEnoughReplicas => ErrorCode::NotEnoughReplicas,
+            Self::Gone => ErrorCode::UnknownTopicOrPartition,
+            Self::ProducerFenced => ErrorCode::InvalidProducerEpoch,
+            Self::CoordinatorFenced => ErrorCode::TransactionCoordinatorFenced,
         }
     }
 }

@@ -11,6 +11,7 @@ mod handler;
 mod peer;
 mod response;
 mod served;
+mod throttle;
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use polyport_net::listen;
 use polyport_net::stream::Stream;
 use tokio::net::TcpStream;
 
+pub(crate) use error::Code;
 pub(crate) use fetch_session::FetchSessions;
 
 use crate::broker::Broker;

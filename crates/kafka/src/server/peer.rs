@@ -60,7 +60,7 @@ async fn answer_all(broker: &Arc<Broker>, mut connection: Connection) -> Result<
         let answer = async {
             match broker.dispatch(&mut client, frame).await? {
                 Handled::Answer(response) => Ok(Some(response)),
-                Handled::Nothing => Ok(None),
+                Handled::Nothing { .. } => Ok(None),
                 Handled::Later(answer) => answer.await.map(Some),
             }
         };
@@ -87,9 +87,9 @@ async fn answer_all(broker: &Arc<Broker>, mut connection: Connection) -> Result<
 
 /// An answer in one piece, without its length: the transport has lengths of its own.
 fn gathered(response: Response) -> std::io::Result<Bytes> {
-    let len = response.0.iter().map(Piece::len).sum();
+    let len = response.pieces.iter().map(Piece::len).sum();
     let mut whole = Vec::with_capacity(len);
-    for piece in response.0 {
+    for piece in response.pieces {
         match piece {
             Piece::Bytes(bytes) => whole.extend_from_slice(&bytes),
             Piece::File(range) => range.read_into(&mut whole)?,

@@ -1,6 +1,7 @@
 //! An answer on its way out: bytes, and ranges of files that need not pass through the process.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use polyport_log::FileRange;
@@ -34,12 +35,17 @@ impl Piece {
 
 /// A whole answer, its length in front.
 #[derive(Debug, Default)]
-pub struct Response(pub Vec<Piece>);
+pub struct Response {
+    /// What it is put together of.
+    pub pieces: Vec<Piece>,
+    /// For how long the client is not listened to afterwards.
+    pub throttle: Duration,
+}
 
 impl Response {
     /// One piece of bytes.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Self(vec![Piece::Bytes(bytes.into())])
+        Self { pieces: vec![Piece::Bytes(bytes.into())], throttle: Duration::ZERO }
     }
 }
 
@@ -55,7 +61,7 @@ impl Output {
     /// # Errors
     /// The socket's or the file's.
     pub(super) async fn send(&mut self, to: &mut Stream, response: Response) -> io::Result<()> {
-        for piece in response.0 {
+        for piece in response.pieces {
             match piece {
                 Piece::Bytes(bytes) => self.gathered.extend_from_slice(&bytes),
                 Piece::File(range) if range.len <= COPIED_BYTES => {

@@ -67,6 +67,7 @@ impl From<AppendError> for TransactionError {
             // What fences markers does not concern the coordinator's own records.
             AppendError::TooLarge
             | AppendError::ProducerFenced
+            | AppendError::NotVerified
             | AppendError::CoordinatorFenced => TransactionError::UnknownServerError,
         }
     }

@@ -4,8 +4,10 @@
 
 mod leaders;
 mod node;
+mod quotas;
 mod records;
 mod replication;
 mod security;
 mod topics;
+mod transactions;
 mod versions;

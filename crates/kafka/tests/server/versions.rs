@@ -225,6 +225,15 @@ async fn ask(node: &Node, served: &ApiVersion) {
             all(connection, served, |_| AddOffsetsToTxnRequest::default()).await;
         }
         ApiKey::EndTxn => all(connection, served, |_| EndTxnRequest::default()).await,
+        ApiKey::WriteTxnMarkers => {
+            all(connection, served, |_| WriteTxnMarkersRequest::default()).await;
+        }
+        ApiKey::DescribeClientQuotas => {
+            all(connection, served, |_| DescribeClientQuotasRequest::default()).await;
+        }
+        ApiKey::AlterClientQuotas => {
+            all(connection, served, |_| AlterClientQuotasRequest::default()).await;
+        }
         ApiKey::TxnOffsetCommit => {
             all(connection, served, |_| TxnOffsetCommitRequest::default()).await;
         }

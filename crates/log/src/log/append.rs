@@ -11,7 +11,7 @@ use crate::batch::{
 };
 use crate::config::{Compression, Inspect, LogConfig};
 use crate::error::LogError;
-use crate::producer::{Origin, ProducerError};
+use crate::producer::{Origin, ProducerError, Verification};
 use crate::segment::{AppendFacts, TimestampOffset};
 
 /// What an append did.
@@ -98,7 +98,8 @@ impl<D: Disk> Log<D> {
         now: Millis,
     ) -> Result<Appended, AppendError> {
         let checked = check_for_leader(&self.config, records, origin, now)?;
-        self.append_checked(records, checked, leader_epoch, origin, now)
+        let producer = (origin, Verification::NotNeeded);
+        self.append_checked(records, checked, leader_epoch, producer, now)
     }
 
     /// Appends records that were checked, under the same configuration or the one before.
@@ -110,13 +111,13 @@ impl<D: Disk> Log<D> {
         records: &mut [u8],
         mut checked: Checked,
         leader_epoch: i32,
-        origin: Origin,
+        producer: (Origin, Verification),
         now: Millis,
     ) -> Result<Appended, AppendError> {
         self.usable()?;
         match &mut checked.rebuilt {
-            None => self.place_and_write(records, leader_epoch, origin, now),
-            Some(rebuilt) => self.place_and_write(rebuilt, leader_epoch, origin, now),
+            None => self.place_and_write(records, leader_epoch, producer, now),
+            Some(rebuilt) => self.place_and_write(rebuilt, leader_epoch, producer, now),
         }
     }
 
@@ -124,7 +125,7 @@ impl<D: Disk> Log<D> {
         &mut self,
         records: &mut [u8],
         leader_epoch: i32,
-        origin: Origin,
+        producer: (Origin, Verification),
         now: Millis,
     ) -> Result<Appended, AppendError> {
         self.check_list(records.len())?;
@@ -143,13 +144,13 @@ impl<D: Disk> Log<D> {
                         self.producers.check_marker(&header, marker)?;
                     }
                 } else if header.has_producer_id() {
-                    if origin == Origin::Client
+                    if producer.0 == Origin::Client
                         && let Some(found) = self.producers.duplicate(&header)
                     {
                         duplicate = Some(found);
                         return Ok(());
                     }
-                    self.producers.check(&header, origin)?;
+                    self.check_producer(&header, producer)?;
                 }
                 let bytes = &mut records[at..at + header.size_bytes];
                 set_place(bytes, next, leader_epoch);
@@ -185,6 +186,23 @@ impl<D: Disk> Log<D> {
         };
         self.headers = headers;
         done
+    }
+
+    fn check_producer(
+        &self,
+        header: &Header,
+        (origin, verification): (Origin, Verification),
+    ) -> Result<(), ProducerError> {
+        let begins = header.attributes.is_transactional()
+            && !self.producers.is_in_transaction(header.producer_id);
+        if begins {
+            self.verifications.check(header, verification)?;
+        }
+        self.producers.check(header, origin)?;
+        match origin {
+            Origin::Client => self.verifications.check_sequence(header),
+            Origin::Coordinator | Origin::Replication => Ok(()),
+        }
     }
 
     fn check_list(&self, bytes: usize) -> Result<(), AppendError> {

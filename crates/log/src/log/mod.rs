@@ -28,7 +28,7 @@ use crate::batch::Header;
 use crate::checkpoint::epochs::{EpochEntry, Epochs};
 use crate::config::LogConfig;
 use crate::error::{LogError, io_error};
-use crate::producer::ProducerState;
+use crate::producer::{ProducerState, VerificationGuard, Verifications};
 use crate::segment::{Segment, SegmentOptions, name};
 
 /// One partition's log on one disk.
@@ -50,6 +50,7 @@ pub struct Log<D: Disk> {
     recovery_point: i64,
     epochs: Epochs<D>,
     producers: ProducerState,
+    verifications: Verifications,
     /// Offsets of the snapshots on the disk, ascending.
     snapshots: Vec<i64>,
     /// The last of them was written by this process and not synced. One that a crash has left may not
@@ -123,10 +124,27 @@ impl<D: Disk> Log<D> {
         &self.producers
     }
 
+    /// A transactional batch has come: the guard to append it with once the coordinator has said that
+    /// the partition is in the transaction; `None` if the transaction has begun here, so that nobody
+    /// need be asked.
+    pub fn begin_verification(
+        &mut self,
+        producer_id: i64,
+        epoch: i16,
+        sequence: i32,
+        now: Millis,
+    ) -> Option<VerificationGuard> {
+        match self.producers.is_in_transaction(producer_id) {
+            true => None,
+            false => Some(self.verifications.begin(producer_id, epoch, sequence, now.0)),
+        }
+    }
+
     /// Forgets producers that were silent for too long.
     pub fn expire_producers(&mut self, now: Millis) {
         let before = now.0.saturating_sub(self.config.producer_expiration_ms);
         self.producers.expire(before);
+        self.verifications.expire(before);
     }
 
     /// The epochs of the leaders whose records are in the log.

@@ -20,6 +20,9 @@ impl<D: Disk> Log<D> {
         bytes: impl FnOnce() -> Result<Vec<u8>, LogError>,
         position: u64,
     ) -> Result<(), LogError> {
+        if header.attributes.is_transactional() {
+            self.verifications.done(header.producer_id);
+        }
         if !header.attributes.is_control() {
             self.producers.append(header);
             return Ok(());

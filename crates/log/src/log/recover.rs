@@ -10,7 +10,7 @@ use crate::checkpoint::epochs::Epochs;
 use crate::cleaner;
 use crate::config::LogConfig;
 use crate::error::{LogError, io_error};
-use crate::producer::ProducerState;
+use crate::producer::{ProducerState, Verifications};
 use crate::segment::{Segment, name};
 
 /// What the checkpoints of the log directory say of a partition.
@@ -67,6 +67,7 @@ impl<D: Disk> Log<D> {
             recovery_point: points.recovery_point,
             epochs,
             producers: ProducerState::default(),
+            verifications: Verifications::default(),
             snapshots,
             snapshot_dirty: false,
             names_dirty: false,

@@ -7,10 +7,12 @@ mod entry;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
+mod verification;
 
 use std::collections::BTreeMap;
 
 pub use entry::{BatchMetadata, ProducerEntry};
+pub use verification::{Verification, VerificationGuard, Verifications};
 
 use crate::batch::header::add_sequence;
 use crate::batch::{EndMarker, Header};
@@ -55,6 +57,12 @@ pub enum ProducerError {
     /// transaction.
     #[error("producer {producer_id} has an open transaction")]
     NotTransactional {
+        /// Whose.
+        producer_id: i64,
+    },
+    /// INVALID_TXN_STATE: a transaction would begin that the coordinator does not know of.
+    #[error("the transaction of producer {producer_id} was not verified")]
+    NotVerified {
         /// Whose.
         producer_id: i64,
     },
@@ -129,6 +137,11 @@ impl ProducerState {
     /// What is known of one.
     pub fn entry(&self, producer_id: i64) -> Option<&ProducerEntry> {
         self.producers.get(&producer_id)
+    }
+
+    /// Whether a producer has an open transaction.
+    pub fn is_in_transaction(&self, producer_id: i64) -> bool {
+        self.producers.get(&producer_id).is_some_and(|entry| entry.txn_first_offset.is_some())
     }
 
     /// The batch that this one repeats, if it is one of the producer's last five.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use polyport_base::Millis;
-use polyport_log::producer::Origin;
+use polyport_log::producer::{Origin, Verification, VerificationGuard};
 use polyport_log::{AppendError, Appended, Log, check_for_leader};
 use polyport_storage::Disk;
 
@@ -30,6 +30,8 @@ pub struct AppendOptions {
     pub acks: Acks,
     /// Who appends, which decides what is checked.
     pub origin: Origin,
+    /// What the transaction's coordinator said, if the records are of a transaction.
+    pub verification: Verification,
     /// The answer waits for a sync, whatever the topic says; many share one.
     pub durable: bool,
 }
@@ -37,12 +39,17 @@ pub struct AppendOptions {
 impl AppendOptions {
     /// A client's records.
     pub fn client(acks: Acks) -> Self {
-        AppendOptions { acks, origin: Origin::Client, durable: false }
+        AppendOptions {
+            acks,
+            origin: Origin::Client,
+            verification: Verification::NotNeeded,
+            durable: false,
+        }
     }
 
     /// Records of a coordinator on this broker.
     pub fn coordinator() -> Self {
-        AppendOptions { acks: Acks::All, origin: Origin::Coordinator, durable: false }
+        AppendOptions { origin: Origin::Coordinator, ..Self::client(Acks::All) }
     }
 }
 
@@ -85,13 +92,15 @@ impl<D: Disk> Partition<D> {
         let origin = options.origin;
         let checked = check_for_leader(&config.log, records, origin, now).map_err(failed)?;
 
+        let producer = (origin, options.verification);
         let mut core = self.core.write();
         core.may_append(options.acks, self)?;
         let epoch = core.leader_epoch;
         let log = core.usable_mut(&self.dir)?;
         let before = Core::ends(log);
         let unflushed = log.unflushed_bytes();
-        let appended = log.append_checked(records, checked, epoch, origin, now).map_err(failed)?;
+        let appended =
+            log.append_checked(records, checked, epoch, producer, now).map_err(failed)?;
         let bytes = log.unflushed_bytes() - unflushed;
         let progress = core.settle(before, bytes, now);
         let wait = core.ack_wait(&appended, &options, config.log.flush_messages);
@@ -104,6 +113,31 @@ impl<D: Disk> Partition<D> {
 
         self.after_append(progress, bytes, flush);
         Ok(AppendAnswer { appended, wait })
+    }
+
+    /// A transactional batch has come: see [`Log::begin_verification`].
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn begin_verification(
+        &self,
+        producer_id: i64,
+        epoch: i16,
+        sequence: i32,
+        now: Millis,
+    ) -> Result<Option<VerificationGuard>, Refused> {
+        let is_open = |core: &Core<D>| {
+            core.check_asker(None, true)?;
+            let log = core.usable(&self.dir)?;
+            Ok::<_, Refused>(log.producers().is_in_transaction(producer_id))
+        };
+        if is_open(&self.core.read())? {
+            return Ok(None);
+        }
+        let mut core = self.core.write();
+        core.check_asker(None, true)?;
+        let log = core.usable_mut(&self.dir)?;
+        Ok(log.begin_verification(producer_id, epoch, sequence, now))
     }
 
     /// What an append causes, once the log is free again.

@@ -1,8 +1,9 @@
 //! What the machine writes, as batches.
 
 use polyport_log::batch::{Attributes, BatchBuilder, EndMarker};
+use polyport_log::producer::Verification;
 
-use super::super::machine::{Append, EndTransaction, Moment, TransactionalProducer};
+use super::super::machine::{Append, EndTransaction, InTransaction, Moment};
 use super::super::record::Record;
 use crate::internal::log::{AppendError, InternalLog, Written};
 
@@ -24,8 +25,13 @@ pub(super) struct Buffers {
 }
 
 impl Appender<'_> {
-    fn append_batch(&mut self, now: Moment) -> Result<i64, AppendError> {
-        let written = self.log.append(&mut self.buffers.batch, now.wall)?;
+    fn append_batch(
+        &mut self,
+        now: Moment,
+        verification: Verification,
+    ) -> Result<i64, AppendError> {
+        let batch = &mut self.buffers.batch;
+        let written = self.log.append_verified(batch, verification, now.wall)?;
         let base_offset = written.base_offset;
         self.written.push(written);
         Ok(base_offset)
@@ -37,10 +43,12 @@ impl Append for Appender<'_> {
         &mut self,
         now: Moment,
         records: &[Record],
-        producer: Option<TransactionalProducer>,
+        transaction: Option<InTransaction>,
     ) -> Result<i64, AppendError> {
         let mut builder = BatchBuilder::new(0);
-        if let Some(producer) = producer {
+        let mut verified = Verification::NotNeeded;
+        if let Some(InTransaction { producer, verification }) = transaction {
+            verified = verification;
             let attributes = Attributes::default().with_transactional(true);
             // The sequence is Kafka's: nobody checks a coordinator's.
             builder = builder.attributes(attributes).producer(producer.id, producer.epoch, 0);
@@ -56,13 +64,13 @@ impl Append for Appender<'_> {
         batch.clear();
         // Without compression there is nothing that could fail.
         let _ = builder.build(None, batch);
-        self.append_batch(now)
+        self.append_batch(now, verified)
     }
 
     fn append_marker(&mut self, now: Moment, end: EndTransaction) -> Result<i64, AppendError> {
         let EndTransaction { producer, commit, coordinator_epoch } = end;
         let marker = EndMarker { commit, coordinator_epoch };
         self.buffers.batch = marker.build(producer.id, producer.epoch, now.wall.0);
-        self.append_batch(now)
+        self.append_batch(now, Verification::NotNeeded)
     }
 }

@@ -30,7 +30,7 @@ use super::consumer::{
     ConsumerGroupDescription, ConsumerHeartbeat, ConsumerHeartbeatAnswer, TopicView,
 };
 use super::error::GroupError;
-use super::machine::{Answer, Context, EndTransaction, Moment, TransactionalProducer};
+use super::machine::{Answer, Context, EndTransaction, InTransaction, Moment};
 use super::offsets::{CommitOffsets, CommittedOffset, FetchOffsets, FetchedOffset};
 use super::record::TopicId;
 use super::shard::{CommitOutcome, GroupKind, GroupOverview, Shard};
@@ -268,11 +268,11 @@ impl Coordinator {
         &self,
         group: &str,
         request: CommitOffsets,
-        producer: TransactionalProducer,
+        transaction: impl Into<InTransaction>,
     ) -> CommitOutcome {
         not_empty(group)?;
-        let id = group.into();
-        self.run(group, |shard, cx| shard.commit_in_transaction(&id, &request, producer, cx))
+        let (id, transaction) = (group.into(), transaction.into());
+        self.run(group, |shard, cx| shard.commit_in_transaction(&id, &request, transaction, cx))
             .await?
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use polyport_base::{Clock, Millis};
 use polyport_log::batch::Batch;
+use polyport_log::producer::Verification;
 use tokio::sync::oneshot;
 
 use super::Coordinator;
@@ -33,7 +34,12 @@ struct Partition {
 }
 
 impl InternalLog for Memory {
-    fn append(&self, batch: &mut [u8], _: Millis) -> Result<Written, AppendError> {
+    fn append_verified(
+        &self,
+        batch: &mut [u8],
+        _: Verification,
+        _: Millis,
+    ) -> Result<Written, AppendError> {
         let mut of = self.0.lock();
         let base_offset = of.end;
         batch[..8].copy_from_slice(&base_offset.to_be_bytes());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::error::{AppendError, GroupError};
-use super::super::machine::{Context, EndTransaction, GroupId, TransactionalProducer};
+use super::super::machine::{Context, EndTransaction, GroupId, InTransaction};
 use super::super::offsets::{CommitOffsets, FetchOffsets, FetchedOffset, Offsets};
 use super::super::record::Record;
 use super::membership::Membership;
@@ -48,17 +48,17 @@ impl Shard {
     /// TxnOffsetCommit.
     ///
     /// # Errors
-    /// Those of `commit`; `InvalidProducerEpoch`.
+    /// Those of `commit`; `InvalidProducerEpoch`, `InvalidTxnState`.
     pub fn commit_in_transaction(
         &mut self,
         group: &GroupId,
         request: &CommitOffsets,
-        producer: TransactionalProducer,
+        transaction: impl Into<InTransaction>,
         cx: &mut Context<'_>,
     ) -> CommitOutcome {
         let mut records = Vec::new();
         let checked = self.check_commit(group, request, true, &mut records, cx);
-        let written = self.write(records, Some(producer), cx);
+        let written = self.write(records, Some(transaction.into()), cx);
         self.forget_if_nothing(group);
         Ok(finish(checked?, written))
     }
@@ -100,15 +100,16 @@ impl Shard {
     pub(super) fn write(
         &mut self,
         records: Vec<Record>,
-        producer: Option<TransactionalProducer>,
+        transaction: Option<InTransaction>,
         cx: &mut Context<'_>,
     ) -> Result<(), AppendError> {
         if records.is_empty() {
             return Ok(());
         }
-        let batch = cx.log.append(cx.now, &records, producer)?;
+        let batch = cx.log.append(cx.now, &records, transaction)?;
+        let producer = transaction.map(|transaction| transaction.producer.id);
         for record in records {
-            self.apply(record, producer.map(|producer| producer.id), batch, cx);
+            self.apply(record, producer, batch, cx);
         }
         Ok(())
     }

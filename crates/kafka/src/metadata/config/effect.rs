@@ -47,8 +47,6 @@ pub const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("producer.purgatory.purge.interval.requests", "waiting requests cost nothing"),
     ("queued.max.request.bytes", "a connection has one request at a time"),
     ("queued.max.requests", "a connection has one request at a time"),
-    ("quota.window.num", "quotas are not enforced yet"),
-    ("quota.window.size.seconds", "quotas are not enforced yet"),
     ("replica.selector.class", "there are no plug-ins in Java"),
     ("replica.socket.receive.buffer.bytes", "the system sizes buffers"),
     ("reserved.broker.max.id", "ids are not given out"),

@@ -14,6 +14,7 @@ use polyport_kafka_codec::messages::{
 use tokio::time::{Instant, timeout_at};
 
 use crate::metadata::topics::{Moves, TopicError};
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -22,6 +23,13 @@ pub(in crate::server) async fn handle(
     call: &Call,
     request: AlterPartitionReassignmentsRequest,
 ) -> AlterPartitionReassignmentsResponse {
+    if let Err(code) = call.cluster(Operation::Alter) {
+        return AlterPartitionReassignmentsResponse {
+            error_code: code.code(),
+            error_message: Some(code.message().to_owned()),
+            ..Default::default()
+        };
+    }
     let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.max(0) as u64);
     let mut responses = Vec::with_capacity(request.topics.len());
     for topic in request.topics {

@@ -11,6 +11,7 @@ use polyport_kafka_codec::messages::{ElectLeadersRequest, ElectLeadersResponse};
 use tokio::time::timeout;
 
 use crate::metadata::leaders::{Elected, Election, LeaderError, Place};
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
 
@@ -26,6 +27,9 @@ pub(in crate::server) async fn handle(
         });
         places.collect()
     });
+    if let Err(code) = call.cluster(Operation::Alter) {
+        return refused(named.unwrap_or_default(), code);
+    }
     let election = match request.election_type {
         0 => Election::Preferred,
         1 => Election::Unclean,

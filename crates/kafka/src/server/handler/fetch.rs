@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::broker::Broker;
 use crate::metadata::TopicId;
+use crate::quota::Kind;
 use crate::security::acl::Operation;
 use crate::server::connection::Ended;
 use crate::server::dispatch::{Call, Handled};
@@ -62,7 +63,7 @@ pub(in crate::server) async fn handle(call: &Call, mut reader: Reader) -> Result
         let error_code = ErrorCode::ClusterAuthorizationFailed.code();
         return encode(call, FetchResponse { error_code, ..Default::default() }, Vec::new());
     }
-    let limits = limits(broker, &request, follower, call.version());
+    let limits = limits(call, &request, follower);
     let asked = asked(request, by_id);
     let context =
         match broker.fetch_sessions.begin(asked, Instant::now().into_std(), crate::broker::draw) {
@@ -78,11 +79,35 @@ pub(in crate::server) async fn handle(call: &Call, mut reader: Reader) -> Result
         };
     let places: Vec<Place> = context.wanted.iter().map(|(k, w)| place(call, k, *w)).collect();
     let (outcomes, waited) = read_enough(call, &places, &limits).await;
-    let (response, ranges) = respond(broker, &context, places, outcomes, &limits);
-    let answer = encode(call, response, ranges);
+    let worked = call.began.elapsed().saturating_sub(waited);
+    let throttled = throttled(call, &context, &outcomes, worked);
+    let answer = match throttled {
+        Some(answer) => answer,
+        None => {
+            let (response, ranges) = respond(broker, &context, places, outcomes, &limits);
+            encode(call, response, ranges)
+        }
+    };
     let worked = call.began.elapsed().saturating_sub(waited);
     broker.stats.requests.worked(ApiKey::Fetch, worked);
     answer
+}
+
+/// The answer to a client that is beyond its quota: nothing, so that the records are not sent twice.
+fn throttled(
+    call: &Call,
+    context: &Context,
+    outcomes: &[Outcome],
+    worked: Duration,
+) -> Option<Result<Handled, Ended>> {
+    let bytes = outcomes.iter().flatten().map(ReadAnswer::bytes).sum();
+    let throttle_ms = call.used_bytes(Kind::Fetch, bytes).max(call.used_time(worked));
+    if throttle_ms <= 0 {
+        return None;
+    }
+    call.unused_bytes(Kind::Fetch, bytes);
+    let response = FetchResponse { session_id: context.id, ..Default::default() };
+    Some(call.encode(response, throttle_ms).map(Handled::Answer))
 }
 
 /// The broker that fetches to follow; nobody may but over the node port.
@@ -91,17 +116,13 @@ fn follower(request: &FetchRequest) -> Option<BrokerId> {
     (named >= 0).then_some(named)
 }
 
-fn limits(
-    broker: &Broker,
-    request: &FetchRequest,
-    follower: Option<BrokerId>,
-    version: i16,
-) -> Limits {
+fn limits(call: &Call, request: &FetchRequest, follower: Option<BrokerId>) -> Limits {
     let wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
     let most = match follower {
         Some(_) => u64::MAX,
-        None => broker.fetch_max_bytes,
+        None => call.broker.fetch_max_bytes.min(call.most_bytes(Kind::Fetch)),
     };
+    let max_bytes = (request.max_bytes.max(0) as u64).min(most);
     Limits {
         follower,
         isolation: match request.isolation_level {
@@ -109,9 +130,9 @@ fn limits(
             1 => Isolation::LastStable,
             _ => Isolation::HighWatermark,
         },
-        max_bytes: (request.max_bytes.max(0) as u64).min(most),
-        min_bytes: request.min_bytes.max(0) as u64,
-        soft: version >= FIRST_VERSION_OF_SOFT_LIMIT,
+        max_bytes,
+        min_bytes: (request.min_bytes.max(0) as u64).min(max_bytes),
+        soft: call.version() >= FIRST_VERSION_OF_SOFT_LIMIT,
         deadline: Instant::now() + wait,
     }
 }
@@ -348,7 +369,9 @@ fn partition_data(
             if let (ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch, Some(topic)) =
                 (code, &place.topic)
             {
-                data.current_leader = current_leader(broker, topic, partition_index);
+                let (leader_id, leader_epoch) =
+                    broker.leader_and_epoch(topic, partition_index).unwrap_or((-1, -1));
+                data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch };
             }
             return data;
         }
@@ -381,16 +404,6 @@ fn partition_data(
     }
 }
 
-fn current_leader(broker: &Broker, topic: &str, partition: i32) -> LeaderIdAndEpoch {
-    match broker.images.current().partition(topic, partition) {
-        Some(found) => LeaderIdAndEpoch {
-            leader_id: found.leader().unwrap_or(-1),
-            leader_epoch: found.leader_epoch(),
-        },
-        None => LeaderIdAndEpoch::default(),
-    }
-}
-
 /// The answer in pieces: records stay in their files.
 fn encode(
     call: &Call,
@@ -408,5 +421,5 @@ fn encode(
         frame::Piece::Bytes(range) => Some(Piece::Bytes(bytes.slice(range))),
         frame::Piece::Records { index, .. } => ranges.get(index).cloned().map(Piece::File),
     });
-    Ok(Handled::Answer(Response(pieces.collect())))
+    Ok(Handled::Answer(Response { pieces: pieces.collect(), ..Default::default() }))
 }

@@ -11,6 +11,7 @@ use polyport_kafka_codec::messages::{
 };
 
 use crate::metadata::image::{Partition, Topic};
+use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 
 /// Answers the request.
@@ -18,6 +19,13 @@ pub(in crate::server) async fn handle(
     call: &Call,
     request: ListPartitionReassignmentsRequest,
 ) -> ListPartitionReassignmentsResponse {
+    if let Err(code) = call.cluster(Operation::Describe) {
+        return ListPartitionReassignmentsResponse {
+            error_code: code.code(),
+            error_message: Some(code.message().to_owned()),
+            ..Default::default()
+        };
+    }
     let image = call.broker.images.fresh().await;
     let mut topics: Vec<OngoingTopicReassignment> = match request.topics {
         None => image.topics().filter_map(|topic| of_topic(topic, topic.numbered())).collect(),

@@ -6,6 +6,7 @@ mod add_partitions_to_txn;
 mod alter_configs;
 mod alter_partition_reassignments;
 pub(super) mod api_versions;
+mod client_quotas;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_partitions;
@@ -37,11 +38,14 @@ mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
+mod offsets_to_commit;
 mod produce;
 mod sasl;
 mod scram_credentials;
 mod sync_group;
 mod txn_offset_commit;
+mod verification;
+mod write_txn_markers;
 
 use polyport_kafka_codec::{ApiKey, Reader};
 
@@ -54,7 +58,7 @@ use super::dispatch::{Call, Handled, answer};
 /// What ends the connection.
 pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended> {
     match call.header.api_key {
-        ApiKey::Produce => produce::begin(call, reader),
+        ApiKey::Produce => produce::begin(call, reader).await,
         ApiKey::Fetch => fetch::handle(&call, reader).await,
         ApiKey::ListOffsets => answer(call, reader, list_offsets::handle).await,
         ApiKey::Metadata => answer(call, reader, metadata::handle).await,
@@ -77,6 +81,7 @@ pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended>
         ApiKey::AddPartitionsToTxn => answer(call, reader, add_partitions_to_txn::handle).await,
         ApiKey::AddOffsetsToTxn => answer(call, reader, add_offsets_to_txn::handle).await,
         ApiKey::EndTxn => answer(call, reader, end_txn::handle).await,
+        ApiKey::WriteTxnMarkers => answer(call, reader, write_txn_markers::handle).await,
         ApiKey::TxnOffsetCommit => answer(call, reader, txn_offset_commit::handle).await,
         ApiKey::DescribeTransactions => answer(call, reader, describe_transactions::handle).await,
         ApiKey::ListTransactions => answer(call, reader, list_transactions::handle).await,
@@ -95,6 +100,8 @@ pub(super) async fn handle(call: Call, reader: Reader) -> Result<Handled, Ended>
             answer(call, reader, list_partition_reassignments::handle).await
         }
         ApiKey::OffsetDelete => answer(call, reader, offset_delete::handle).await,
+        ApiKey::DescribeClientQuotas => answer(call, reader, client_quotas::describe).await,
+        ApiKey::AlterClientQuotas => answer(call, reader, client_quotas::alter).await,
         ApiKey::DescribeAcls => answer(call, reader, acls::describe).await,
         ApiKey::CreateAcls => answer(call, reader, acls::create).await,
         ApiKey::DeleteAcls => answer(call, reader, acls::delete).await,

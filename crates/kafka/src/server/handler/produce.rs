@@ -1,6 +1,5 @@
 //! Produce.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use polyport_base::Millis;
@@ -12,11 +11,13 @@ use polyport_kafka_codec::messages::{ProduceRequest, ProduceResponse};
 use polyport_kafka_codec::{ApiKey, ErrorCode, Message, Reader};
 use polyport_log::AppendError;
 use polyport_log::batch::RejectedRecord;
+use polyport_log::producer::{ProducerError, Verification};
 use polyport_partitions::{Acks, AppendAnswer, AppendOptions, ProduceError};
 use tokio::time::{Instant, timeout_at};
 
-use crate::broker::Broker;
+use super::verification::{self, Refusal};
 use crate::metadata::topics::is_internal;
+use crate::quota::Kind;
 use crate::security::acl::Operation;
 use crate::server::connection::Ended;
 use crate::server::dispatch::{Call, Handled};
@@ -43,6 +44,9 @@ impl Appended {
     }
 }
 
+/// What the producer waits for, and what is said of its transaction.
+type How = (i16, Result<Verification, Refusal>);
+
 /// Partitions of a topic with what became of them.
 type Topics = Vec<(String, Vec<(i32, Appended)>)>;
 
@@ -50,29 +54,39 @@ type Topics = Vec<(String, Vec<(i32, Appended)>)>;
 ///
 /// # Errors
 /// What ends the connection: that is how a producer that wants no answers hears of a failure.
-pub(in crate::server) fn begin(call: Call, mut reader: Reader) -> Result<Handled, Ended> {
+pub(in crate::server) async fn begin(call: Call, mut reader: Reader) -> Result<Handled, Ended> {
     let request = ProduceRequest::decode(&mut reader, call.version())?;
     let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.max(0) as u64);
     let acks = request.acks;
+    let mut verdicts = verification::verify(&call, &request).await;
     let now = call.broker.clock.now();
     let mut topics: Topics = Vec::with_capacity(request.topic_data.len());
     let transaction = may_write_transactions(&call, &request);
-    for topic in request.topic_data {
+    for (at, topic) in request.topic_data.into_iter().enumerate() {
         let may = transaction.and_then(|()| call.topic(Operation::Write, &topic.name));
-        let append = |data: PartitionProduceData| match may {
-            Ok(()) => (data.index, append(&call, &topic.name, data, acks, now)),
-            Err(code) => (data.index, Appended::failed(code)),
+        let append = |(number, data): (usize, PartitionProduceData)| {
+            let verdict = match (may, &mut verdicts) {
+                (Err(code), _) => return (data.index, Appended::failed(code)),
+                (Ok(()), Ok(verdicts)) => verdicts.take(at, number),
+                (Ok(()), Err(code)) => Err((*code, None)),
+            };
+            (data.index, append(&call, &topic.name, data, (acks, verdict), now))
         };
-        let partitions = topic.partition_data.into_iter().map(append).collect();
+        let partitions = topic.partition_data.into_iter().enumerate().map(append).collect();
         topics.push((topic.name, partitions));
     }
     if acks == 0 {
         let mut all = topics.iter().flat_map(|(_, partitions)| partitions);
         return match all.any(|(_, appended)| matches!(appended, Appended::Failed(..))) {
             true => Err(Ended::Refused("records without acknowledgement cannot be appended")),
-            false => Ok(Handled::Nothing),
+            false => {
+                let throttle_ms = call.used_bytes(Kind::Produce, call.size_bytes);
+                let throttle = Duration::from_millis(throttle_ms.max(0) as u64);
+                Ok(Handled::Nothing { throttle })
+            }
         };
     }
+    let worked = call.began.elapsed();
     let mut all = topics.iter().flat_map(|(_, partitions)| partitions);
     let waits = |appended: &Appended| matches!(appended, Appended::Done(d) if d.wait.is_some());
     if all.any(|(_, appended)| waits(appended)) {
@@ -81,15 +95,22 @@ pub(in crate::server) fn begin(call: Call, mut reader: Reader) -> Result<Handled
             let response = finish(&call, topics, deadline).await;
             drop(waiting);
             call.broker.stats.requests.answered(ApiKey::Produce, call.began.elapsed());
-            call.encode(&response)
+            call.encode(response, throttle_ms(&call, worked))
         })));
     }
-    let responses = topics.into_iter().map(|(name, partitions)| TopicProduceResponse {
-        name,
-        partition_responses: partitions.into_iter().map(|(index, a)| said(index, a)).collect(),
+    let responses = topics.into_iter().map(|(name, partitions)| {
+        let said = |(index, appended)| said(&call, &name, index, appended);
+        let partition_responses = partitions.into_iter().map(said).collect();
+        TopicProduceResponse { name, partition_responses }
     });
     let response = ProduceResponse { responses: responses.collect(), ..Default::default() };
-    call.encode(&response).map(Handled::Answer)
+    let throttle_ms = throttle_ms(&call, worked);
+    call.encode(response, throttle_ms).map(Handled::Answer)
+}
+
+/// Counts what the request used.
+fn throttle_ms(call: &Call, worked: Duration) -> i32 {
+    call.used_bytes(Kind::Produce, call.size_bytes).max(call.used_time(worked))
 }
 
 /// Lets records of transactions pass only of those who may write to the transactional id.
@@ -112,15 +133,9 @@ fn is_transactional(records: &[u8]) -> bool {
 }
 
 /// Appends a partition's records, and counts what became of them.
-fn append(
-    call: &Call,
-    topic: &str,
-    data: PartitionProduceData,
-    acks: i16,
-    now: Millis,
-) -> Appended {
+fn append(call: &Call, topic: &str, data: PartitionProduceData, how: How, now: Millis) -> Appended {
     let bytes = data.records.as_ref().map_or(0, |records| records.len());
-    let appended = try_append(call, topic, data, acks, now);
+    let appended = try_append(call, topic, data, how, now);
     let stats = &call.broker.stats;
     match &appended {
         Appended::Done(answer) => stats.produced(topic, bytes, &answer.appended),
@@ -133,9 +148,10 @@ fn try_append(
     call: &Call,
     topic: &str,
     data: PartitionProduceData,
-    acks: i16,
+    how: How,
     now: Millis,
 ) -> Appended {
+    let (acks, verdict) = how;
     let acks = match acks {
         0 | 1 => Acks::Leader,
         -1 => Acks::All,
@@ -159,7 +175,12 @@ fn try_append(
     if call.version() < FIRST_VERSION_OF_ZSTD && is_zstd(&records) {
         return Appended::failed(ErrorCode::UnsupportedCompressionType);
     }
-    match partition.append(&mut records, AppendOptions::client(acks), now) {
+    let verification = match verdict {
+        Ok(verification) => verification,
+        Err((code, text)) => return Appended::Failed(code, Vec::new(), text),
+    };
+    let options = AppendOptions { verification, ..AppendOptions::client(acks) };
+    match partition.append(&mut records, options, now) {
         Ok(answer) => Appended::Done(answer),
         Err(error) => failed(error),
     }
@@ -177,6 +198,10 @@ fn failed(error: ProduceError) -> Appended {
         ProduceError::Records(AppendError::Records(rejected)) => {
             let text = "One or more records have been rejected".to_owned();
             Appended::Failed(code, rejected, Some(text))
+        }
+        ProduceError::Records(AppendError::Producer(ProducerError::NotVerified { .. })) => {
+            let text = "Record was not part of an ongoing transaction".to_owned();
+            Appended::Failed(code, Vec::new(), Some(text))
         }
         ProduceError::Records(error) => Appended::Failed(code, Vec::new(), Some(error.to_string())),
         ProduceError::Refused(_) | ProduceError::NotEnoughReplicas => Appended::failed(code),
@@ -202,29 +227,19 @@ async fn finish(call: &Call, topics: Topics, deadline: Instant) -> ProduceRespon
                     appended = Appended::failed(code);
                 }
             }
-            let mut said = said(index, appended);
-            if said.error_code == ErrorCode::NotLeaderOrFollower.code() {
-                said.current_leader = current_leader(&call.broker, &name, index);
-            }
-            partition_responses.push(said);
+            partition_responses.push(said(call, &name, index, appended));
         }
         responses.push(TopicProduceResponse { name, partition_responses });
     }
     ProduceResponse { responses, ..Default::default() }
 }
 
-fn current_leader(broker: &Arc<Broker>, topic: &str, partition: i32) -> LeaderIdAndEpoch {
-    let image = broker.images.current();
-    match image.partition(topic, partition) {
-        Some(found) => LeaderIdAndEpoch {
-            leader_id: found.leader().unwrap_or(-1),
-            leader_epoch: found.leader_epoch(),
-        },
-        None => LeaderIdAndEpoch::default(),
-    }
+fn current_leader(call: &Call, topic: &str, index: i32) -> LeaderIdAndEpoch {
+    let (leader_id, leader_epoch) = call.broker.leader_and_epoch(topic, index).unwrap_or((-1, -1));
+    LeaderIdAndEpoch { leader_id, leader_epoch }
 }
 
-fn said(index: i32, appended: Appended) -> PartitionProduceResponse {
+fn said(call: &Call, topic: &str, index: i32, appended: Appended) -> PartitionProduceResponse {
     match appended {
         Appended::Done(AppendAnswer { appended, .. }) => PartitionProduceResponse {
             index,
@@ -236,6 +251,10 @@ fn said(index: i32, appended: Appended) -> PartitionProduceResponse {
         Appended::Failed(code, rejected, error_message) => PartitionProduceResponse {
             index,
             error_code: code.code(),
+            current_leader: match code {
+                ErrorCode::NotLeaderOrFollower => current_leader(call, topic, index),
+                _ => LeaderIdAndEpoch::default(),
+            },
             base_offset: -1,
             log_append_time_ms: -1,
             log_start_offset: -1,
@@ -247,7 +266,6 @@ fn said(index: i32, appended: Appended) -> PartitionProduceResponse {
                 })
                 .collect(),
             error_message,
-            ..Default::default()
         },
     }
 }

@@ -93,7 +93,7 @@ impl<D: Disk> MarkerSink for LocalMarkers<D> {
         Box::pin(async move {
             let Some(replicated) = replicated else { return Ok(()) };
             let done = tokio::time::timeout(timeout, replicated).await;
-            Ok(done.map_err(|_| MarkerError::Unavailable)??)
+            Ok(done.map_err(|_| MarkerError::NotEnoughReplicas)??)
         })
     }
 }
@@ -101,8 +101,11 @@ impl<D: Disk> MarkerSink for LocalMarkers<D> {
 impl From<AppendError> for MarkerError {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::ProducerFenced | AppendError::CoordinatorFenced => MarkerError::Fenced,
-            AppendError::NotLeader | AppendError::NotEnoughReplicas | AppendError::TooLarge => {
+            AppendError::ProducerFenced => MarkerError::ProducerFenced,
+            AppendError::CoordinatorFenced => MarkerError::CoordinatorFenced,
+            AppendError::NotEnoughReplicas => MarkerError::NotEnoughReplicas,
+            // A marker is never too large, and nobody verifies it.
+            AppendError::NotLeader | AppendError::TooLarge | AppendError::NotVerified => {
                 MarkerError::Unavailable
             }
         }
@@ -112,9 +115,8 @@ impl From<AppendError> for MarkerError {
 impl From<GroupError> for MarkerError {
     fn from(error: GroupError) -> Self {
         match error {
-            GroupError::InvalidProducerEpoch | GroupError::TransactionCoordinatorFenced => {
-                MarkerError::Fenced
-            }
+            GroupError::InvalidProducerEpoch => MarkerError::ProducerFenced,
+            GroupError::TransactionCoordinatorFenced => MarkerError::CoordinatorFenced,
             // The group's coordinator is not ready, or somewhere else.
             _ => MarkerError::Unavailable,
         }

@@ -27,15 +27,21 @@ pub type Writing = Pin<Box<dyn Future<Output = Result<(), MarkerError>> + Send>>
 /// Why a marker is not in its partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MarkerError {
-    /// It has to be tried again: there is no leader, or too few replicas.
+    /// It has to be tried again: there is no leader, or it is not ready.
     #[error("the partition does not take the marker now")]
     Unavailable,
+    /// It has to be tried again: too few replicas are in sync, or have it.
+    #[error("too few replicas are in sync")]
+    NotEnoughReplicas,
     /// The partition was deleted, and needs none.
     #[error("the partition is gone")]
     Gone,
-    /// INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED: another coordinator has taken over.
+    /// The partition has heard of a newer producer: another coordinator has taken over.
+    #[error("the producer's epoch is an old one")]
+    ProducerFenced,
+    /// The partition has heard of a newer coordinator.
     #[error("another coordinator has taken over")]
-    Fenced,
+    CoordinatorFenced,
 }
 
 /// Where markers go: the partitions' leaders in production, memory in tests.
@@ -92,8 +98,8 @@ impl Job {
         loop {
             match self.inner.sink.write(self.of.marker, partition).await {
                 Ok(()) | Err(MarkerError::Gone) => return Some(partition),
-                Err(MarkerError::Unavailable) => {}
-                Err(MarkerError::Fenced) => {
+                Err(MarkerError::Unavailable | MarkerError::NotEnoughReplicas) => {}
+                Err(MarkerError::ProducerFenced | MarkerError::CoordinatorFenced) => {
                     let id = &*self.of.transactional_id;
                     tracing::warn!(id, ?partition, "a marker was refused: another coordinator's");
                     return None;

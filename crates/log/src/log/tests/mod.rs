@@ -7,7 +7,7 @@ use polyport_storage::{Disk, DiskFile, Fault, SimDisk};
 use super::*;
 use crate::batch::{Attributes, Batch, BatchBuilder, Codec, EndMarker};
 use crate::config::{Compression, Inspect};
-use crate::producer::{Origin, ProducerError};
+use crate::producer::{Origin, ProducerError, Verification};
 
 mod crash;
 mod follower;

@@ -103,3 +103,78 @@ fn an_open_transaction_survives_a_restart_and_fencing_holds() {
     let late = end(&mut log, 1, true);
     assert!(matches!(late, Err(AppendError::Producer(ProducerError::Fenced { .. }))));
 }
+
+fn append_verified(
+    log: &mut Log<SimDisk>,
+    records: &[u8],
+    verification: Verification,
+) -> Result<Appended, AppendError> {
+    let (mut records, now) = (records.to_vec(), Millis(5000));
+    let checked = check_for_leader(log.config(), &records, Origin::Client, now)?;
+    log.append_checked(&mut records, checked, 1, (Origin::Client, verification), now)
+}
+
+fn is_unverified(outcome: &Result<Appended, AppendError>) -> bool {
+    matches!(outcome, Err(AppendError::Producer(ProducerError::NotVerified { producer_id: 1 })))
+}
+
+#[test]
+fn a_transaction_begins_only_with_what_its_coordinator_said() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    let first = from(1, 0, 0, true);
+    assert!(is_unverified(&append_verified(&mut log, &first, Verification::Missing)));
+    let guard = log.begin_verification(1, 0, 0, Millis(1)).unwrap();
+    assert!(is_unverified(&append_verified(&mut log, &first, Verification::Missing)));
+    assert_eq!(log.log_end_offset(), 0);
+    let verified = Verification::Verified(guard);
+    assert_eq!(append_verified(&mut log, &first, verified).unwrap().first_offset, 0);
+    // It has begun: what follows need not be asked about.
+    assert_eq!(log.begin_verification(1, 0, 1, Millis(1)), None);
+    append_verified(&mut log, &from(1, 0, 1, true), Verification::Missing).unwrap();
+    // What is not of a transaction is not asked about either.
+    append_verified(&mut log, &from(2, 0, 0, false), Verification::Missing).unwrap();
+}
+
+#[test]
+fn what_was_said_before_a_marker_is_worth_nothing_after_it() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    let guard = log.begin_verification(1, 0, 0, Millis(1)).unwrap();
+    end(&mut log, 1, false).unwrap();
+    let late = append_verified(&mut log, &from(1, 0, 0, true), Verification::Verified(guard));
+    assert!(is_unverified(&late));
+    // Nor for the next transaction, which is asked about anew.
+    let next = log.begin_verification(1, 0, 0, Millis(1)).unwrap();
+    assert_ne!(next, guard);
+    let late = append_verified(&mut log, &from(1, 0, 0, true), Verification::Verified(guard));
+    assert!(is_unverified(&late));
+    append_verified(&mut log, &from(1, 0, 0, true), Verification::Verified(next)).unwrap();
+}
+
+#[test]
+fn no_batch_overtakes_one_that_waits_for_the_coordinator() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    let guard = log.begin_verification(1, 0, 3, Millis(1)).unwrap();
+    // The first one is tried again, while the second one comes.
+    assert_eq!(log.begin_verification(1, 0, 4, Millis(1)), Some(guard));
+    let verified = Verification::Verified(guard);
+    let overtaking = append_verified(&mut log, &from(1, 0, 4, true), verified);
+    assert!(matches!(
+        overtaking,
+        Err(AppendError::Producer(ProducerError::OutOfOrder { sequence: 4, last: 3, .. }))
+    ));
+    append_verified(&mut log, &from(1, 0, 3, true), verified).unwrap();
+    append_verified(&mut log, &from(1, 0, 4, true), Verification::Missing).unwrap();
+}
+
+#[test]
+fn questions_that_nobody_comes_back_with_are_forgotten() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    let guard = log.begin_verification(1, 0, 0, Millis(0)).unwrap();
+    log.expire_producers(Millis(log.config().producer_expiration_ms));
+    let late = append_verified(&mut log, &from(1, 0, 0, true), Verification::Verified(guard));
+    assert!(is_unverified(&late));
+}

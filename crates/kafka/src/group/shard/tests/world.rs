@@ -14,7 +14,7 @@ use crate::group::config::GroupConfig;
 use crate::group::consumer::TopicView;
 use crate::group::error::{AppendError, GroupError};
 use crate::group::machine::{
-    Answer, Append, Context, EndTransaction, Moment, TransactionalProducer, Waiter,
+    Answer, Append, Context, EndTransaction, InTransaction, Moment, TransactionalProducer, Waiter,
 };
 use crate::group::offsets::{CommitOffset, CommitOffsets, FetchOffsets, FetchedOffset};
 use crate::group::record::{Record, TopicId};
@@ -40,7 +40,7 @@ impl Append for MemoryLog {
         &mut self,
         _: Moment,
         records: &[Record],
-        producer: Option<TransactionalProducer>,
+        transaction: Option<InTransaction>,
     ) -> Result<i64, AppendError> {
         if let Some(error) = self.fails {
             return Err(error);
@@ -48,6 +48,7 @@ impl Append for MemoryLog {
         let base = self.end;
         self.end += records.len() as i64;
         let records = records.iter().map(through_encoding).collect();
+        let producer = transaction.map(|transaction| transaction.producer);
         self.appends.push((base, Appended::Batch(records, producer)));
         Ok(base)
     }

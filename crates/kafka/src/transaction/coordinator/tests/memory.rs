@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use polyport_base::{Clock, Millis};
 use polyport_log::TopicPartition;
 use polyport_log::batch::Batch;
+use polyport_log::producer::Verification;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -45,7 +46,12 @@ impl Log {
 }
 
 impl InternalLog for Log {
-    fn append(&self, batch: &mut [u8], _: Millis) -> Result<Written, AppendError> {
+    fn append_verified(
+        &self,
+        batch: &mut [u8],
+        _: Verification,
+        _: Millis,
+    ) -> Result<Written, AppendError> {
         let mut of = self.0.lock();
         if let Some(error) = of.refuses {
             return Err(error);

@@ -128,7 +128,7 @@ async fn an_old_coordinator_gives_up() {
     let (log, sink) = (Arc::<Log>::default(), Arc::<Sink>::default());
     let coordinator = leading(&log, &sink, 0).await;
     let producer = opened(&coordinator, "t", &[x(0)]).await;
-    sink.refuses.lock().insert(x(0), MarkerError::Fenced);
+    sink.refuses.lock().insert(x(0), MarkerError::CoordinatorFenced);
     coordinator.end("t", producer, End::Commit).await.unwrap();
     tokio::time::sleep(60 * SECOND).await;
     assert_eq!(*sink.attempts.lock(), 1);

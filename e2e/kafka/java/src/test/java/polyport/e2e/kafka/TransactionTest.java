@@ -8,6 +8,7 @@ import static polyport.e2e.kafka.Broker.until;
 
 import java.util.List;
 import java.util.Map;
+import org.apache.kafka.clients.admin.AbortTransactionSpec;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.TransactionState;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
@@ -84,6 +85,29 @@ class TransactionTest {
             newer.commitTransaction();
         }
         assertEquals(List.of("new"), committed(topic, 1));
+    }
+
+    @Test
+    void anOperatorEndsATransactionByHand() throws Exception {
+        String topic = Broker.topic(admin, "hanging", 1);
+        TopicPartition partition = new TopicPartition(topic, 0);
+        try (var producer = Broker.producer("transactional.id", Broker.unique("id"))) {
+            producer.initTransactions();
+            producer.beginTransaction();
+            Broker.send(producer, topic, "never");
+            var open = get(admin.describeProducers(List.of(partition)).partitionResult(partition))
+                .activeProducers().get(0);
+            assertTrue(open.currentTransactionStartOffset().isPresent());
+            get(admin.abortTransaction(new AbortTransactionSpec(partition, open.producerId(),
+                (short) open.producerEpoch(), open.coordinatorEpoch().orElse(0))).all());
+            var ended = get(admin.describeProducers(List.of(partition)).partitionResult(partition))
+                .activeProducers().get(0);
+            assertTrue(ended.currentTransactionStartOffset().isEmpty());
+        }
+        try (var producer = Broker.producer()) {
+            Broker.send(producer, topic, "after");
+        }
+        assertEquals(List.of("after"), committed(topic, 1));
     }
 
     @Test
