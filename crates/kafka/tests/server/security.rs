@@ -6,9 +6,9 @@ use polyport_kafka_codec::messages::create_acls_request::AclCreation;
 use polyport_kafka_codec::messages::create_topics_request::CreatableTopic;
 use polyport_kafka_codec::messages::metadata_request::MetadataRequestTopic;
 use polyport_kafka_codec::messages::{
-    ApiVersionsRequest, CreateAclsRequest, CreateTopicsRequest, DescribeAclsRequest,
-    HeartbeatRequest, MetadataRequest, SaslAuthenticateRequest, SaslAuthenticateResponse,
-    SaslHandshakeRequest,
+    AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreateAclsRequest, CreateTopicsRequest,
+    DescribeAclsRequest, ElectLeadersRequest, HeartbeatRequest, ListPartitionReassignmentsRequest,
+    MetadataRequest, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
 };
 
 use super::node::{Connection, Node};
@@ -119,6 +119,12 @@ async fn what_nobody_allowed_is_refused() {
     assert_eq!(alice.ask(&metadata, 12).await.topics[0].error_code, 0);
     add(&node, 4, 2).await;
     assert_eq!(code(&mut alice).await, refused);
+
+    let refused_cluster = ErrorCode::ClusterAuthorizationFailed.code();
+    let elected = alice.ask(&ElectLeadersRequest::default(), 2).await.error_code;
+    let moved = alice.ask(&AlterPartitionReassignmentsRequest::default(), 0).await.error_code;
+    let moving = alice.ask(&ListPartitionReassignmentsRequest::default(), 0).await.error_code;
+    assert_eq!([elected, moved, moving], [refused_cluster; 3]);
 
     let group = HeartbeatRequest { group_id: "g".to_owned(), ..Default::default() };
     let answer = alice.ask(&group, 4).await.error_code;
