@@ -1,16 +1,20 @@
 """Who comes in, and what they may do: TLS, SASL and access control lists."""
 
+import asyncio
 import json
 import socket
 import struct
 import time
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import (
     AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic,
     ResourcePatternType, ResourceType, ScramCredentialInfo, ScramMechanism, UserScramCredentialDeletion,
     UserScramCredentialUpsertion)
+from kafka import KafkaConsumer
 from harness.certs import certificates
 from harness.kafka import PEER
 from harness.wait import until
@@ -167,6 +171,39 @@ def test_a_user_comes_in_by_every_mechanism(secure, scram_users, allow, topic, n
     allow("GROUP", name, "READ")
     produce(config, topic, b"x" * 100_000)
     assert read(config, topic, name) == b"x" * 100_000
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_kafka_python_comes_in(secure, scram_users, allow, topic, mechanism):
+    allow("TOPIC", topic, "DESCRIBE")
+    consumer = KafkaConsumer(
+        bootstrap_servers=f"127.0.0.1:{secure.ports['SASL_SSL']}", security_protocol="SASL_SSL",
+        ssl_cafile=str(certificates() / "ca.pem"), sasl_mechanism=mechanism,
+        sasl_plain_username="alice", sasl_plain_password="alice-secret")
+    try:
+        assert topic in consumer.topics()
+    finally:
+        consumer.close()
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_aiokafka_comes_in(secure, scram_users, allow, topic, mechanism):
+    allow("TOPIC", topic, "DESCRIBE")
+
+    async def topics(password):
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=f"127.0.0.1:{secure.ports['SASL_PLAINTEXT']}",
+            security_protocol="SASL_PLAINTEXT", sasl_mechanism=mechanism,
+            sasl_plain_username="alice", sasl_plain_password=password)
+        try:
+            await consumer.start()
+            return await consumer.topics()
+        finally:
+            await consumer.stop()
+
+    assert topic in asyncio.run(topics("alice-secret"))
+    with pytest.raises(KafkaConnectionError):
+        asyncio.run(topics("wrong"))
 
 
 def complaint(config):

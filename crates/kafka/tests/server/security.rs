@@ -134,7 +134,9 @@ async fn what_nobody_allowed_is_refused() {
         pattern_type_filter: 1,
         operation: 1,
         permission_type: 1,
-        ..Default::default()
+        resource_name_filter: None,
+        principal_filter: None,
+        host_filter: None,
     };
     let answer = alice.ask(&all, 3).await;
     assert_eq!(answer.error_code, ErrorCode::ClusterAuthorizationFailed.code());

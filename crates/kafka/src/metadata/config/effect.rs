@@ -78,8 +78,14 @@ pub fn without_effect(name: &str) -> Option<&'static str> {
 
 /// What is to be said of a broker's file.
 pub fn remarks(file: &BTreeMap<String, String>) -> Vec<Remark> {
-    let remark = |name: &String| {
+    let remark = |(name, value): (&String, &String)| {
+        let unsigned = |mechanism: &str| mechanism.trim() == "OAUTHBEARER";
         let message = match (defs::broker(defs::base(name)), without_effect(name)) {
+            (Some(def), None)
+                if def.name == "sasl.enabled.mechanisms" && value.split(',').any(unsigned) =>
+            {
+                "OAUTHBEARER takes tokens that nobody signed: for trying things out".to_owned()
+            }
             (Some(_), None) => return None,
             (None, None) if AUTHORIZERS.contains(&name.as_str()) => return None,
             (_, Some(why)) => format!("has no effect: {why}"),
@@ -93,7 +99,7 @@ pub fn remarks(file: &BTreeMap<String, String>) -> Vec<Remark> {
         };
         Some(Remark { name: name.clone(), message })
     };
-    file.keys().filter_map(remark).collect()
+    file.iter().filter_map(remark).collect()
 }
 
 /// The setting that a name is meant to be, if it differs in dots and the like only.
@@ -113,6 +119,8 @@ mod tests {
         let file = ["num_partitions", "num.partitions", "num.network.threads", "x"];
         let file = file.map(|name| (name.to_owned(), "3".to_owned()));
         let found: Vec<_> = remarks(&file.into()).into_iter().map(|r| r.message).collect();
+        let unsigned = [("sasl.enabled.mechanisms".to_owned(), "PLAIN, OAUTHBEARER".to_owned())];
+        assert!(remarks(&unsigned.into())[0].message.contains("nobody signed"));
         let network = without_effect("num.network.threads").unwrap();
         assert_eq!(
             found,
