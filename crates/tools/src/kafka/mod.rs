@@ -30,6 +30,7 @@ pub mod server;
 mod stop;
 mod time;
 pub mod topics;
+pub mod transactions;
 mod zookeeper;
 
 use client::Properties;
@@ -58,6 +59,7 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-server-start", server::start),
     ("kafka-server-stop", server::stop),
     ("kafka-topics", topics::main),
+    ("kafka-transactions", transactions::main),
 ];
 
 /// The tool of a name without `.sh`, if it is one of Kafka's.

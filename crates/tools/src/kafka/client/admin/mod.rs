@@ -7,6 +7,7 @@ mod groups;
 mod log_dirs;
 mod offsets;
 mod topics;
+mod transactions;
 mod users;
 
 pub use acls::{AclEntry, AclResource};
@@ -14,6 +15,9 @@ pub use configs::{ConfigChange, ConfigEntry, ConfigOperation, ResourceKind};
 pub use groups::{GroupDescription, GroupListing, GroupMember, GroupOffset};
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use topics::{NewTopic, PartitionDescription, Reassignment, TopicDescription, TopicListing};
+pub use transactions::{
+    AbortTransaction, ProducerState, TransactionDescription, TransactionListing,
+};
 pub use users::{QuotaEntity, QuotaMatch, ScramMechanism};
 
 use super::{Client, ClientConfig, Properties, Result};
