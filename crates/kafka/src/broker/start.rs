@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::duties::Duties;
-use super::{Broker, Fetchers, Peers, Settings, Stats, follow, isr};
+use super::{Broker, Fetchers, Gone, Peers, Settings, Stats, deaths, follow, isr};
 use crate::group::Coordinator;
 use crate::metadata::broker::{self, RegisterError, Registration};
 use crate::metadata::config::Alterations;
@@ -96,6 +96,7 @@ impl Broker {
         let broker = Arc::new(Self {
             peers,
             fetchers,
+            gone: Gone::default(),
             began,
             fetch_sessions: FetchSessions::new(
                 settings.size("max.incremental.fetch.session.cache.slots"),
@@ -123,6 +124,7 @@ impl Broker {
         let tasks = Tasks(vec![
             tokio::spawn(follow::follow(broker.clone(), changes)).abort_handle(),
             tokio::spawn(isr::keep(broker.clone())).abort_handle(),
+            tokio::spawn(deaths::watch(broker.clone())).abort_handle(),
         ]);
         *broker.running.lock() = Some((registration, duties, tasks));
         broker.led().await;
