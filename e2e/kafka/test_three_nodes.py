@@ -160,7 +160,6 @@ def test_what_a_follower_missed_it_gets_when_it_is_back(trio, name):
     send(producer(trio.bootstrap, acks="all"), name, [b"%d" % n for n in range(2000)], partition=0)
     trio.brokers[away].start().wait_ready()
     trio.until_in_sync(name, 3)
-    # It is the only one that is left, but for one that makes a majority and has no part in it.
     segment = f"{name}-0/00000000000000000000.log"
     size = (trio.brokers[leader].log_folder() / segment).stat().st_size
     until(lambda: (trio.brokers[away].log_folder() / segment).stat().st_size == size, 10, "the same bytes")
@@ -214,7 +213,8 @@ def test_a_group_goes_on_when_its_coordinator_is_killed(trio, name):
     again = consumer(trio.bootstrap, name)
     try:
         parts = again.committed([TopicPartition(name, p) for p in range(2)], 20)
-        assert sum(part.offset for part in parts) == 150
+        # A partition that got no message has no offset.
+        assert sum(max(part.offset, 0) for part in parts) == 150
     finally:
         again.close()
 

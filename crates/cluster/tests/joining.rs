@@ -209,6 +209,38 @@ async fn a_change_that_its_leader_left_half_done_is_finished_by_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn services_have_channels_between_nodes() {
+    let (first_disk, second_disk) = (SimDisk::new(), SimDisk::new());
+    let network = Memory::default();
+    let first = start(1, &first_disk, &network).await;
+    let second = start(2, &second_disk, &network).await;
+    second.status().wait_for(|s| s.members.len() == 2 && s.in_quorum).await.unwrap();
+    first.serve_channel("echo", |from, mut channel: Connection| {
+        tokio::spawn(async move {
+            while let Some(frame) = channel.receiver.recv().await {
+                let answer = [from.to_string().as_bytes(), b" ", &frame].concat();
+                channel.sender.send(answer.into()).await.unwrap();
+            }
+        });
+    });
+    let mut channel = second.open_channel(NodeId(1), "echo").await.unwrap();
+    for word in ["one", ""] {
+        channel.sender.send(word.into()).await.unwrap();
+        assert_eq!(channel.receiver.recv().await.unwrap(), format!("2 {word}"));
+    }
+    // What is not there closes the connection; so does what has ended.
+    let mut none = second.open_channel(NodeId(1), "other").await.unwrap();
+    assert_eq!(none.receiver.recv().await, None);
+    first.end_channel("echo");
+    let mut ended = second.open_channel(NodeId(1), "echo").await.unwrap();
+    assert_eq!(ended.receiver.recv().await, None);
+    let unknown = second.open_channel(NodeId(9), "echo").await.unwrap_err();
+    assert_eq!(unknown.kind(), io::ErrorKind::NotFound);
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn heartbeats_take_no_new_connections() {
     let (first_disk, second_disk) = (SimDisk::new(), SimDisk::new());
     let network = Memory::default();

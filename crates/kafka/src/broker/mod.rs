@@ -1,5 +1,6 @@
 //! A broker: everything that one node's Kafka consists of, from its start to its stop.
 
+mod deaths;
 mod duties;
 mod fetchers;
 mod follow;
@@ -22,6 +23,7 @@ use polyport_storage::OsDisk;
 use polyport_tree::client::Client;
 use tokio::sync::watch;
 
+pub(crate) use deaths::Gone;
 use fetchers::Fetchers;
 pub(crate) use peers::SERVICE;
 pub use peers::{PeerError, Peers};
@@ -65,6 +67,8 @@ pub struct Broker {
     pub(crate) leaders: Leaders,
     peers: Peers,
     fetchers: Fetchers,
+    /// Where clients are not sent.
+    pub(crate) gone: Gone,
     began: Instant,
     pub(crate) groups: Coordinator,
     pub(crate) transactions: TransactionCoordinator,

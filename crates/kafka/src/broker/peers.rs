@@ -177,6 +177,11 @@ impl Line {
         Ok(R::Response::decode(&mut reader, version)?)
     }
 
+    /// Returns when the connection is closed, by the other broker or because it ended.
+    pub async fn closed(&mut self) {
+        while self.connection.receiver.recv().await.is_some() {}
+    }
+
     fn broken(&self) -> PeerError {
         let source = io::ErrorKind::ConnectionReset.into();
         PeerError::Io { broker: self.broker, source }

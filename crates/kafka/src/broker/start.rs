@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 
 use super::duties::Duties;
 use super::remote_markers::Markers;
-use super::{Broker, Fetchers, Peers, Settings, Stats, follow, isr};
+use super::{Broker, Fetchers, Gone, Peers, Settings, Stats, deaths, follow, isr};
 use crate::group::Coordinator;
 use crate::metadata::broker::{self, RegisterError, Registration};
 use crate::metadata::config::Alterations;
@@ -104,6 +104,7 @@ impl Broker {
         let broker = Arc::new(Self {
             peers,
             fetchers,
+            gone: Gone::default(),
             began,
             fetch_sessions: FetchSessions::new(
                 settings.size("max.incremental.fetch.session.cache.slots"),
@@ -133,6 +134,7 @@ impl Broker {
         let tasks = Tasks(vec![
             tokio::spawn(follow::follow(broker.clone(), changes)).abort_handle(),
             tokio::spawn(isr::keep(broker.clone())).abort_handle(),
+            tokio::spawn(deaths::watch(broker.clone())).abort_handle(),
         ]);
         *broker.running.lock() = Some((registration, duties, tasks));
         broker.led().await;

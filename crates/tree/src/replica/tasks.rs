@@ -9,6 +9,7 @@ use polyport_cluster::{Cluster, Proposals, Status};
 use super::Shared;
 use super::expiry::{self, Findings};
 use crate::command::Command;
+use crate::session::SessionId;
 
 pub(super) fn spawn(shared: Arc<Shared>, cluster: Cluster) {
     let proposals = shared.outbox.lock().proposals();
@@ -23,6 +24,20 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Whether this node leads a majority and has everything that was acknowledged before.
 fn leads(status: &Status) -> bool {
     status.standing == Standing::Leading && status.in_quorum && status.established
+}
+
+impl super::Replica {
+    /// Ends a session whose client is certainly gone, without waiting for its timeout. Says whether
+    /// this node may: only the leader of the tree does that.
+    pub fn expire(&self, session: SessionId) -> bool {
+        let status = self.status.borrow().clone();
+        let leads = leads(&status);
+        if leads {
+            let expire = Command::Expire { term: status.term, sessions: vec![session] };
+            self.shared.submit_own(&expire);
+        }
+        leads
+    }
 }
 
 async fn expire(shared: Arc<Shared>, cluster: Cluster, proposals: Proposals) {

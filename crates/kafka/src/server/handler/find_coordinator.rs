@@ -79,6 +79,7 @@ async fn find(call: &Call, key: &str, kind: i8) -> Result<(i32, String, i32), Er
     let count = i32::try_from(found.partitions.len()).unwrap_or(i32::MAX);
     let number = partition_of(key, count);
     let leader = found.partition(number).and_then(|partition| partition.leader());
+    let leader = leader.filter(|leader| !broker.gone.contains(*leader));
     let leader = leader.ok_or(ErrorCode::CoordinatorNotAvailable)?;
     let node = image.brokers().get(&leader).ok_or(ErrorCode::CoordinatorNotAvailable)?;
     let endpoint = node.endpoint(&call.client.listener);

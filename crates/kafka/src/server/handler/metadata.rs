@@ -152,7 +152,8 @@ fn partition(
     number: i32,
     partition: &Partition,
 ) -> MetadataResponsePartition {
-    let leader = partition.leader().filter(|leader| image.is_alive(*leader));
+    let alive = |id: &i32| image.is_alive(*id) && !call.broker.gone.contains(*id);
+    let leader = partition.leader().filter(alive);
     let reachable = leader.is_some_and(|leader| {
         let broker = image.brokers().get(&leader);
         broker.is_some_and(|broker| broker.endpoint(&call.client.listener).is_some())
