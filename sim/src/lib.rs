@@ -19,6 +19,7 @@ pub mod clock;
 pub mod disk;
 pub mod faults;
 pub mod history;
+pub mod kafka;
 pub mod model;
 pub mod network;
 pub mod node;

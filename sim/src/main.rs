@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Parser;
+use polyport_sim::kafka::{self, Rules};
 use polyport_sim::{Report, Scenario, run_seed};
 
 /// Seeded clusters under faults.
@@ -20,6 +21,9 @@ struct Arguments {
     /// Seeds at a time.
     #[arg(long, default_value_t = 1)]
     jobs: usize,
+    /// Begin no more seeds once one has failed.
+    #[arg(long)]
+    first: bool,
     /// Run this seed only, twice, and compare.
     #[arg(long, value_name = "SEED")]
     replay: Option<u64>,
@@ -29,6 +33,12 @@ struct Arguments {
     /// Leaders that do not last and a client that has vanished, instead of faults of all kinds.
     #[arg(long)]
     succession: bool,
+    /// Kafka's partitions between brokers, instead of the tree between nodes.
+    #[arg(long, conflicts_with = "succession")]
+    kafka: bool,
+    /// Break this rule of Kafka's world on purpose, for a checker to find.
+    #[arg(long, value_name = "RULE", requires = "kafka", value_parser = broken)]
+    broken: Option<String>,
     /// Print everything that happens.
     #[arg(long)]
     trace: bool,
@@ -43,8 +53,45 @@ fn range(text: &str) -> Result<Range<u64>, String> {
     Ok(number(from)?..number(to)?)
 }
 
+fn broken(name: &str) -> Result<String, String> {
+    match Rules::broken(name) {
+        Some(_) => Ok(name.to_owned()),
+        None => Err("no rule of that name".to_owned()),
+    }
+}
+
+impl Arguments {
+    /// Runs a seed in this process.
+    fn run(&self, seed: u64) -> Report {
+        if self.kafka {
+            let rules = self.broken.as_deref().and_then(Rules::broken).unwrap_or_default();
+            return kafka::run(seed, rules, self.trace);
+        }
+        let scenario = match self.succession {
+            true => Scenario::Succession,
+            false => Scenario::Torment,
+        };
+        run_seed(seed, scenario, self.trace)
+    }
+
+    /// What a process that runs a seed is to be told of all this.
+    fn kind(&self) -> Vec<&str> {
+        let mut kind = Vec::new();
+        if self.succession {
+            kind.push("--succession");
+        }
+        if self.kafka {
+            kind.push("--kafka");
+        }
+        if let Some(rule) = &self.broken {
+            kind.extend(["--broken", rule]);
+        }
+        kind
+    }
+}
+
 /// Runs a seed in a process of its own.
-fn in_process(seed: u64, scenario: Scenario) -> Report {
+fn in_process(seed: u64, arguments: &Arguments) -> Report {
     let broken = |what: String| Report {
         seed,
         digest: 0,
@@ -55,10 +102,7 @@ fn in_process(seed: u64, scenario: Scenario) -> Report {
     };
     let child = std::env::current_exe().and_then(|program| {
         let mut child = Command::new(program);
-        child.args(["--one", &seed.to_string()]);
-        if scenario == Scenario::Succession {
-            child.arg("--succession");
-        }
+        child.args(["--one", &seed.to_string()]).args(arguments.kind());
         child.output()
     });
     let output = match child {
@@ -86,21 +130,17 @@ fn main() -> ExitCode {
     if let Some(level) = arguments.log {
         tracing_subscriber::fmt().with_max_level(level).without_time().init();
     }
-    let scenario = match arguments.succession {
-        true => Scenario::Succession,
-        false => Scenario::Torment,
-    };
     if let Some(seed) = arguments.one {
-        let report = run_seed(seed, scenario, arguments.trace);
+        let report = arguments.run(seed);
         let Report { digest, answered, entries, restored, failures, .. } = report;
         println!("{digest} {answered} {entries} {restored}");
         failures.iter().for_each(|failure| println!("{}", failure.replace('\n', " ")));
         return ExitCode::SUCCESS;
     }
     if let Some(seed) = arguments.replay {
-        let report = run_seed(seed, scenario, arguments.trace);
+        let report = arguments.run(seed);
         println!("{report:#x?}");
-        let same = in_process(seed, scenario).digest == report.digest;
+        let same = in_process(seed, &arguments).digest == report.digest;
         println!("{}", if same { "replays exactly" } else { "DOES NOT REPLAY" });
         return ExitCode::from(u8::from(!report.failures.is_empty() || !same));
     }
@@ -112,10 +152,11 @@ fn main() -> ExitCode {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= arguments.seeds.end {
+                    let is_found = arguments.first && failed.load(Ordering::Relaxed) > 0;
+                    if is_found || seed >= arguments.seeds.end {
                         return;
                     }
-                    let report = in_process(seed, scenario);
+                    let report = in_process(seed, &arguments);
                     answered.fetch_add(report.answered as u64, Ordering::Relaxed);
                     entries.fetch_add(report.entries as u64, Ordering::Relaxed);
                     restored.fetch_add(report.restored, Ordering::Relaxed);
@@ -131,8 +172,12 @@ fn main() -> ExitCode {
         }
     });
     let get = |number: &AtomicU64| number.load(Ordering::Relaxed);
+    let (entries_are, restored_are) = match arguments.kafka {
+        true => ("states of partitions", "truncations"),
+        false => ("log entries", "snapshots installed"),
+    };
     println!(
-        "{} seeds, {} failed; {} requests answered, {} log entries, {} snapshots installed",
+        "{} seeds, {} failed; {} requests answered, {} {entries_are}, {} {restored_are}",
         arguments.seeds.end.saturating_sub(arguments.seeds.start),
         get(&failed),
         get(&answered),

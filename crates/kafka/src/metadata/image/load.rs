@@ -124,6 +124,23 @@ pub(super) fn read(tree: Tree<'_>, image: &Image, mut keys: BTreeSet<Key>) -> Ve
     keys.into_iter().map(read).map(|(content, key)| (key, content)).collect()
 }
 
+impl Image {
+    /// Takes what znodes hold now, by path: nothing if they are gone. Those that do not matter are left
+    /// out. What changed since this image is answered. For who follows the tree by other means than a
+    /// node's copy of it.
+    pub fn take(
+        &mut self,
+        zxid: i64,
+        znodes: impl IntoIterator<Item = (String, Option<(Vec<u8>, Stat)>)>,
+    ) -> Changes {
+        let known = |(path, content): (String, Content)| Some((Key::of(&path)?, content));
+        let mut read: Vec<_> = znodes.into_iter().filter_map(known).collect();
+        read.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.zxid = zxid;
+        apply(self, read)
+    }
+}
+
 /// Makes an image show what was read.
 pub(super) fn apply(image: &mut Image, read: Vec<(Key, Content)>) -> Changes {
     let mut changes = Changes::default();

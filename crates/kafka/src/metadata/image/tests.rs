@@ -73,6 +73,19 @@ fn paths_are_known_by_what_they_name() {
 }
 
 #[test]
+fn znodes_are_taken_in_whatever_order_they_come() {
+    let parts = [state("t", 0, 2, &[2, 1], 9), topic("t", ID, assigned(&[&[1, 2]]))];
+    let known = parts.into_iter().map(|(key, content)| (key.path(), content));
+    let znodes = known.chain([("/elsewhere".to_owned(), None)]);
+    let mut image = Image::default();
+    let changes = image.take(9, znodes);
+    assert_eq!((image.zxid, image.partition("t", 0).unwrap().leader()), (9, Some(2)));
+    assert_eq!(changes.partitions.len(), 1);
+    let gone = image.take(10, [("/brokers/topics/t".to_owned(), None)]);
+    assert!(image.topic("t").is_none() && gone.topics.contains("t"));
+}
+
+#[test]
 fn what_changed_is_told_and_nothing_else() {
     let mut image = image(&[1, 2], &[(&[1, 2], Some((1, &[1, 2]))), (&[2, 1], None)]);
     assert_eq!(image.topic_by_id(ID).unwrap().partitions.len(), 2);

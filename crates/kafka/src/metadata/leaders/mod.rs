@@ -92,17 +92,7 @@ impl Leaders {
         version: i32,
         isr: Vec<i32>,
     ) -> Result<i32, LeaderError> {
-        let image = self.images.current();
-        let partition = image.partition(topic, number).ok_or(LeaderError::Unknown)?;
-        let before = partition.state.as_ref().ok_or(LeaderError::Unknown)?;
-        let (id, epoch) = leader;
-        if before.version != version || before.leader != id || before.leader_epoch != epoch {
-            return Err(LeaderError::Stale);
-        }
-        if let Some(wrong) = ineligible(&image, partition, before, &isr) {
-            return Err(LeaderError::Ineligible(wrong));
-        }
-        let after = PartitionStateZnode::new(before.controller_epoch, id, epoch, isr);
+        let after = isr_change(&self.images.current(), (topic, number), leader, version, isr)?;
         let (path, json) = (path::state(topic, number), after.to_json());
         match self.client.write(writes::set(&path, &json, version)).await {
             Ok(written) => {
@@ -150,6 +140,30 @@ impl Leaders {
         let all = owned.iter().map(|(path, json, version)| writes::set(path, json, *version));
         Ok(self.client.multi(all.collect()).await?.zxid)
     }
+}
+
+/// The state in which a leader has the in-sync replicas that it found out. Pure; `leader` is its id and
+/// its epoch, `version` that of the state it knows, which the write is to be conditional on.
+///
+/// # Errors
+/// [`LeaderError::Stale`] if the image knows another state; [`LeaderError::Ineligible`];
+/// [`LeaderError::Unknown`]. The change is certainly not made.
+pub fn isr_change(
+    image: &Image,
+    (topic, number): (&str, i32),
+    (id, epoch): (i32, i32),
+    version: i32,
+    isr: Vec<i32>,
+) -> Result<PartitionStateZnode, LeaderError> {
+    let partition = image.partition(topic, number).ok_or(LeaderError::Unknown)?;
+    let before = partition.state.as_ref().ok_or(LeaderError::Unknown)?;
+    if before.version != version || before.leader != id || before.leader_epoch != epoch {
+        return Err(LeaderError::Stale);
+    }
+    if let Some(wrong) = ineligible(image, partition, before, &isr) {
+        return Err(LeaderError::Ineligible(wrong));
+    }
+    Ok(PartitionStateZnode::new(before.controller_epoch, id, epoch, isr))
 }
 
 /// Who may not be in a leader's new ISR: a broker that is no replica or does not live, one that
