@@ -128,7 +128,8 @@ fn names_path(line: &str, mark: &str) -> bool {
 fn crates() -> BTreeMap<String, BTreeSet<String>> {
     let mut crates = BTreeMap::new();
     for (path, text) in texts() {
-        let outside = ["shims/", "fuzz/Cargo.toml"].iter().any(|start| path.starts_with(start));
+        let outside =
+            ["shims/", "fuzz/Cargo.toml", "e2e/"].iter().any(|start| path.starts_with(start));
         if !path.ends_with("/Cargo.toml") || outside {
             continue;
         }

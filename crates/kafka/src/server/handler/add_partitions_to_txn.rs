@@ -80,21 +80,25 @@ async fn transaction(
         true => call.transactional_id(Operation::Write, id),
         false => Ok(()),
     };
+    let transactions = &call.broker.transactions;
     let codes: Vec<i16> = if let Err(code) = whole {
         vec![code.code(); all.len()]
-    } else if verify_only {
-        match call.broker.transactions.verify_partitions(id, producer, &all).await {
-            Ok(verified) => verified.iter().map(code_of).collect(),
-            Err(error) => vec![error.code().code(); all.len()],
-        }
     } else if all.iter().all(|of| may(of).is_ok() && exists(of)) {
-        let added = call.broker.transactions.add_partitions(id, producer, &all).await;
-        let old = call.version() < FIRST_VERSION_OF_FENCED;
-        let added = match added {
-            Err(error) if old => Err(TransactionError::before_producer_fenced(error)),
-            added => added,
-        };
-        vec![code_of(&added); all.len()]
+        match verify_only {
+            true => match transactions.verify_partitions(id, producer, &all).await {
+                Ok(verified) => verified.iter().map(code_of).collect(),
+                Err(error) => vec![error.code().code(); all.len()],
+            },
+            false => {
+                let added = transactions.add_partitions(id, producer, &all).await;
+                let old = call.version() < FIRST_VERSION_OF_FENCED;
+                let added = match added {
+                    Err(error) if old => Err(TransactionError::before_producer_fenced(error)),
+                    added => added,
+                };
+                vec![code_of(&added); all.len()]
+            }
+        }
     } else {
         let code = |of: &TopicPartition| match (may(of), exists(of)) {
             (Err(code), _) => code,
