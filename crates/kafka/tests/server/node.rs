@@ -123,12 +123,13 @@ impl Node {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into();
         file.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        // Not the node's number where there are several: nobody may take one for the other.
+        let broker_id = if ports.len() == 1 { id as i32 } else { 10 + id as i32 };
         let settings = Settings {
-            // Not the node's number: nobody may take one for the other.
-            broker_id: 10 + id as i32,
+            broker_id,
             log_dirs: vec![home.join("kafka")],
             advertised: vec![Endpoint::plaintext("127.0.0.1", 9092)],
-            configs: Configs::new(10 + id as i32, file).unwrap(),
+            configs: Configs::new(broker_id, file).unwrap(),
             descriptors: Admission::new(0, 0),
             drain_timeout: Duration::from_secs(5),
         };

@@ -28,6 +28,9 @@ const FIRST_VERSION_BY_ID: i16 = 13;
 /// The first version whose limit of bytes gives way to a first batch that is larger.
 const FIRST_VERSION_OF_SOFT_LIMIT: i16 = 3;
 
+/// The first version that names the leader to go to (KIP-951).
+const FIRST_VERSION_OF_LEADERS: i16 = 12;
+
 /// A partition that is fetched.
 struct Place {
     key: Key,
@@ -46,6 +49,8 @@ struct Limits {
     max_bytes: u64,
     min_bytes: u64,
     soft: bool,
+    /// Whether an answer can name the leader to go to.
+    names_leader: bool,
     deadline: Instant,
 }
 
@@ -133,6 +138,7 @@ fn limits(call: &Call, request: &FetchRequest, follower: Option<BrokerId>) -> Li
         max_bytes,
         min_bytes: (request.min_bytes.max(0) as u64).min(max_bytes),
         soft: call.version() >= FIRST_VERSION_OF_SOFT_LIMIT,
+        names_leader: call.version() >= FIRST_VERSION_OF_LEADERS,
         deadline: Instant::now() + wait,
     }
 }
@@ -330,7 +336,7 @@ fn respond(
             (Ok(_), None) => {}
             (Err(code), topic) => broker.stats.fetch_failed(topic, *code),
         }
-        let data = partition_data(broker, &place, outcome, limits.isolation, &mut ranges);
+        let data = partition_data(broker, &place, outcome, limits, &mut ranges);
         if last.as_ref() != Some(&place.key.topic) {
             let (topic, topic_id) = match &place.key.topic {
                 TopicRef::Name(name) => (name.to_string(), Uuid::ZERO),
@@ -350,7 +356,7 @@ fn partition_data(
     broker: &Broker,
     place: &Place,
     outcome: Outcome,
-    isolation: Isolation,
+    limits: &Limits,
     ranges: &mut Vec<FileRange<OsFile>>,
 ) -> PartitionData {
     let partition_index = place.key.partition;
@@ -368,6 +374,7 @@ fn partition_data(
             };
             if let (ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch, Some(topic)) =
                 (code, &place.topic)
+                && limits.names_leader
             {
                 let (leader_id, leader_epoch) =
                     broker.leader_and_epoch(topic, partition_index).unwrap_or((-1, -1));
@@ -398,7 +405,8 @@ fn partition_data(
         diverging_epoch: answer.diverging.map_or_else(EpochEndOffset::default, |(epoch, end)| {
             EpochEndOffset { epoch, end_offset: end }
         }),
-        aborted_transactions: (isolation == Isolation::LastStable).then(|| aborted.collect()),
+        aborted_transactions: (limits.isolation == Isolation::LastStable)
+            .then(|| aborted.collect()),
         records: Some(records),
         ..Default::default()
     }

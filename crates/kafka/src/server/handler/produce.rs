@@ -29,6 +29,8 @@ const FIRST_VERSION_OF_FORMAT_2: i16 = 3;
 const FIRST_VERSION_OF_ZSTD: i16 = 7;
 /// Where a batch has the low byte of its attributes.
 const SECOND_ATTRIBUTE_BYTE: usize = 22;
+/// The first version that names the leader to go to (KIP-951).
+const FIRST_VERSION_OF_LEADERS: i16 = 10;
 /// What a client calls itself that may write to internal topics.
 const ADMIN_CLIENT: &str = "__admin_client";
 
@@ -252,7 +254,9 @@ fn said(call: &Call, topic: &str, index: i32, appended: Appended) -> PartitionPr
             index,
             error_code: code.code(),
             current_leader: match code {
-                ErrorCode::NotLeaderOrFollower => current_leader(call, topic, index),
+                ErrorCode::NotLeaderOrFollower if call.version() >= FIRST_VERSION_OF_LEADERS => {
+                    current_leader(call, topic, index)
+                }
                 _ => LeaderIdAndEpoch::default(),
             },
             base_offset: -1,
