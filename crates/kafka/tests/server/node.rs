@@ -123,8 +123,8 @@ impl Node {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into();
         file.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-        // Not the node's number where there are several: nobody may take one for the other.
-        let broker_id = if ports.len() == 1 { id as i32 } else { 10 + id as i32 };
+        // Not the node's number: nobody may take one for the other.
+        let broker_id = 10 + id as i32;
         let settings = Settings {
             broker_id,
             log_dirs: vec![home.join("kafka")],

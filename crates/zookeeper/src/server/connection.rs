@@ -194,8 +194,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     if read? == 0 {
                         return self.hung_up(turn).await;
                     }
-                    // What it said may have to wait for its turn; that is not the client's silence.
-                    if let Some(attached) = &self.attached {
+                    // What it said whole has to wait for its turn; that is not the client's silence.
+                    // A request in drops is.
+                    if turn == Turn::WhenCalm
+                        && let Some(attached) = &self.attached
+                    {
                         attached.touch.set();
                     }
                 }

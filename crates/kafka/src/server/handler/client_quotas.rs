@@ -11,6 +11,7 @@ use polyport_kafka_codec::messages::{
 
 use crate::quota::change::{self, Filter, QuotaError};
 use crate::quota::entity::Entity;
+use crate::quota::limits::Limits;
 use crate::security::acl::Operation;
 use crate::server::dispatch::Call;
 use crate::server::error::Code;
@@ -106,8 +107,10 @@ async fn alter_one(
     let path = entity.path();
     let checked = tokio::task::spawn_blocking(move || change::check_address(&entity)).await;
     checked.unwrap_or(Ok(())).map_err(refused)?;
-    match call.broker.alterations.entity(&path, &values, validate_only).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err((error.code(), error.to_string())),
-    }
+    let altered = call.broker.alterations.entity(&path, &values, validate_only).await;
+    let zxid = altered.map_err(|error| (error.code(), error.to_string()))?;
+    // In force here before the answer says so.
+    let image = call.broker.images.at(zxid).await;
+    call.broker.quotas.set_limits(Limits::of_image(&image));
+    Ok(())
 }
