@@ -79,6 +79,7 @@ class KafkaNode(Node):
         names = (*self.port_names, *doors)
         super().__init__(number, folder, {p: port_pool.free_port() for p in names})
         self.properties = QUICK | (properties or {})
+        self.ended = False
         # The brokers of its cluster, itself among them; none if it is alone.
         self.members = []
 
@@ -128,8 +129,11 @@ class KafkaNode(Node):
         raise AssertionError("no VmRSS")
 
     def end(self):
-        self.kill()
-        port_pool.give_back(self.ports.values())
+        """Ends it, once and for all: its ports may be another's after this."""
+        if not self.ended:
+            self.ended = True
+            self.kill()
+            port_pool.give_back(self.ports.values())
 
 
 class PolyportBroker(KafkaNode):

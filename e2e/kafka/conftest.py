@@ -79,7 +79,7 @@ def start_three():
     yield start
     _brokers.extend(running)
     for broker in running:
-        broker.kill()
+        broker.end()
 
 
 class Running:
@@ -102,7 +102,7 @@ def own_broker(start_broker):
     """A broker that the test may stop, kill and start again."""
     broker = start_broker(name="own")
     yield broker
-    broker.kill()
+    broker.end()
 
 
 @pytest.fixture(scope="session")

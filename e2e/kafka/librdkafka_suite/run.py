@@ -28,6 +28,8 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # As librdkafka's own clusters are (tests/cluster_testing.py), as far as it is not about the machine.
 PROPERTIES = {
     "auto.create.topics.enable": "true",
+    "authorizer.class.name": "kafka.security.authorizer.AclAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
     "num.partitions": 4,
     "group.initial.rebalance.delay.ms": 0,
     "group.min.session.timeout.ms": 6000,
