@@ -5,7 +5,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 # Seconds that each fuzz target gets, and minutes for the end-to-end suites.
 FUZZ_SECONDS ?= 5
-E2E_MINUTES ?= 20
+E2E_MINUTES ?= 25
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 .DEFAULT_GOAL := help

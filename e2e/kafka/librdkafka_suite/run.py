@@ -82,7 +82,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--nodes", type=int, choices=(1, 3), default=1)
     parser.add_argument("--tests", help="numbers, with commas")
-    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--jobs", type=int, default=6)
     options = parser.parse_args()
     if not (BUILT / "tests" / "test-runner").exists():
         subprocess.run([os.path.join(HERE, "build.sh"), str(BUILT)], check=True)
