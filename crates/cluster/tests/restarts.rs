@@ -18,9 +18,9 @@ use polyport_cluster::{
 };
 use polyport_storage::disk::{Fault, SimDisk};
 
-/// What was applied, and under which indexes the members were announced.
+/// What was applied, under which indexes the members were announced, and how many proposals that was.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<(Vec<u8>, Vec<u64>)>>, Proposals);
+struct Kept(Arc<Mutex<(Vec<u8>, Vec<u64>, u64)>>, Proposals);
 
 struct Copy(Vec<u8>);
 
@@ -35,7 +35,8 @@ impl StateMachine for Kept {
         for entry in committed {
             let mut kept = self.0.lock();
             kept.0.extend_from_slice(entry.bytes);
-            self.1.acknowledge(kept.0.len() as u64);
+            kept.2 += 1;
+            self.1.acknowledge(kept.2);
         }
         Ok(())
     }
@@ -51,7 +52,10 @@ impl StateMachine for Kept {
     fn restore(&mut self, from: &mut dyn Read) -> io::Result<()> {
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes)?;
-        self.0.lock().0 = bytes;
+        let mut kept = self.0.lock();
+        // Where snapshots are taken, a proposal is a byte.
+        kept.2 = bytes.len() as u64;
+        kept.0 = bytes;
         Ok(())
     }
 }
